@@ -1,0 +1,2 @@
+// Errors: every class, by who must act.
+export * from "./src/errors.ts";
