@@ -5,14 +5,9 @@
  * @module
  */
 
-/**
- * One value on its way to or from a driver. PostgreSQL and PGlite speak text and null only; SQLite
- * its five storage classes (an INTEGER arrives as a `number` when that is exact, else as `bigint`).
- */
-export type WireValue = string | number | bigint | Uint8Array | null;
+import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 
-/** One row, by position. */
-export type WireRow = WireValue[];
+export type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 
 /** A statement ready to be sent: placeholders in the text, values beside it. */
 export interface DriverStatement {
@@ -135,9 +130,6 @@ export interface DriverCursor {
 
 /** How a driver's connections want to be pooled. */
 export type PoolKind = "queue" | "static" | "null";
-
-/** Which SQL a driver speaks. PGlite is PostgreSQL. */
-export type DialectName = "postgres" | "sqlite";
 
 /** Makes connections to one database. */
 export interface Driver {

@@ -1,0 +1,53 @@
+/**
+ * What travels between us and a database, and the one interface through which the expression
+ * language knows a column's type.
+ *
+ * @module
+ */
+
+/**
+ * One value on its way to or from a driver. PostgreSQL and PGlite speak text and null only; SQLite
+ * its five storage classes (an INTEGER arrives as a `number` when that is exact, else as `bigint`).
+ */
+export type WireValue = string | number | bigint | Uint8Array | null;
+
+/** One row, by position. */
+export type WireRow = WireValue[];
+
+/** Which SQL a driver speaks. PGlite is PostgreSQL. */
+export type DialectName = "postgres" | "sqlite";
+
+/**
+ * How one type's values go to one database and come back.
+ *
+ * `encode` is never given null; `decode` is never given null.
+ */
+export interface Codec<T> {
+  /**
+   * The wire form of `value`. Refuses everything that is not exactly of the type; `label` names
+   * the column or parameter in the error.
+   */
+  encode(value: unknown, label: string): WireValue;
+  /** The JavaScript value of a wire value. */
+  decode(wire: WireValue): T;
+  /**
+   * JavaScript source for `decode`, given the source of the wire value, where an inlined
+   * expression is faster than a call. Used by the compiled hydrator only.
+   */
+  readonly inline?: (wire: string) => string;
+}
+
+/** A column type as the expression language sees it. */
+export interface SqlType<T> {
+  /** The name users type: `integer`, `timestamptz`, … */
+  readonly name: string;
+  /** What to cast a parameter to where the database cannot infer it. Absent: no cast needed. */
+  readonly cast: { readonly [D in DialectName]: string };
+  /** The codecs, one a dialect. */
+  readonly codec: { readonly [D in DialectName]: Codec<T> };
+  /**
+   * SQLite keeps some types as text for exactness; comparing and sorting those by value needs
+   * this cast.
+   */
+  readonly sqliteOrder?: string;
+}
