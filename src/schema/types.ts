@@ -144,7 +144,9 @@ export function numericColumn(precision?: number, scale?: number): ColumnType<st
     if (canonical === undefined) {
       refuse(`a decimal number as a string such as "9.50"`, value, label);
     }
-    if (typeof canonical === "object" || digitsBefore(canonical) > (precision ?? 1000) - (places ?? 0)) {
+    if (
+      typeof canonical === "object" || digitsBefore(canonical) > (precision ?? 1000) - (places ?? 0)
+    ) {
       throw new InputError(`The number for "${label}" does not fit ${ddl}`, {
         hint: "It would be rounded or refused; round it yourself",
       });
@@ -253,7 +255,9 @@ export function oneOfColumn<const L extends string>(labels: readonly L[]): Colum
     ddl: { postgres: "text", sqlite: "text" },
     codec: { postgres: codec, sqlite: codec },
     check: (column) =>
-      `${column} in (${labels.map((l) => `'${checkText(l, "oneOf").replaceAll("'", "''")}'`).join(", ")})`,
+      `${column} in (${
+        labels.map((l) => `'${checkText(l, "oneOf").replaceAll("'", "''")}'`).join(", ")
+      })`,
   };
 }
 
@@ -381,9 +385,12 @@ export const jsonColumn: ColumnType<unknown> = (() => {
     }
     if (text === undefined) refuse("a JSON value", value, label);
     if (holdsNul(text)) {
-      throw new InputError(`The JSON for "${label}" contains a NUL or a lone surrogate in a string`, {
-        hint: "PostgreSQL's jsonb cannot store it; remove it",
-      });
+      throw new InputError(
+        `The JSON for "${label}" contains a NUL or a lone surrogate in a string`,
+        {
+          hint: "PostgreSQL's jsonb cannot store it; remove it",
+        },
+      );
     }
     return text;
   };

@@ -18,7 +18,10 @@ import {
 import type { SqlType } from "./wire.ts";
 
 /** A value of type `T`, or an expression for one. Null is asked for by `isNull()`. */
-export type Operand<T> = NonNullable<T> | Expression<NonNullable<T>> | Expression<NonNullable<T> | null>;
+export type Operand<T> =
+  | NonNullable<T>
+  | Expression<NonNullable<T>>
+  | Expression<NonNullable<T> | null>;
 
 /** An expression that is true, false or unknown. */
 export type Condition = Expression<boolean>;
@@ -272,9 +275,16 @@ function likeNode(term: Expression<unknown>, pattern: string, insensitive: boole
   return new Expression({
     kind: "like",
     term: term[nodeOf],
-    pattern: { kind: "value", value: pattern, type: undefined, label },
+    pattern: { kind: "value", value: closed(pattern), type: undefined, label },
     insensitive,
   });
+}
+
+/** A lone backslash at the end escapes nothing, which PostgreSQL refuses: it is taken as itself. */
+function closed(pattern: string): string {
+  let backslashes = 0;
+  while (pattern[pattern.length - 1 - backslashes] === "\\") backslashes++;
+  return backslashes % 2 === 0 ? pattern : `${pattern}\\`;
 }
 
 /** Takes the wildcards' meaning away. */

@@ -8,7 +8,9 @@ const encoder = new TextEncoder();
  */
 export function checkIdentifier(name: string): string {
   if (typeof name !== "string" || name === "") {
-    throw new InputError("A name is empty or not a string", { hint: "Give the table or column a name" });
+    throw new InputError("A name is empty or not a string", {
+      hint: "Give the table or column a name",
+    });
   }
   if (name.includes("\0") || !name.isWellFormed()) {
     throw new InputError(`The name ${JSON.stringify(name)} contains a NUL or a lone surrogate`, {

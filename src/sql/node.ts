@@ -229,6 +229,8 @@ export type Node =
 
 /** The node a value carries, if it carries one. */
 export function nodeIn(value: unknown): Node | undefined {
-  if ((typeof value !== "object" || value === null) && typeof value !== "function") return undefined;
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") {
+    return undefined;
+  }
   return (value as Partial<HasNode>)[nodeOf];
 }

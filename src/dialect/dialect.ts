@@ -1,0 +1,90 @@
+/**
+ * How a database spells SQL. What two databases agree on is in `compiler.ts` and `ddl.ts`; a
+ * dialect holds the difference.
+ *
+ * @module
+ */
+
+import type { Column as TableColumn, Table } from "../schema/table.ts";
+import type { Node } from "../sql/node.ts";
+import type { WireRow, WireValue } from "../sql/wire.ts";
+import type { DialectName, DriverColumn, DriverStatement } from "./driver.ts";
+
+/** What several rows are inserted with: the shape is fixed, the rows vary. */
+export interface InsertShape {
+  /** Into which table. */
+  readonly table: Table;
+  /** The columns that are given. */
+  readonly columns: readonly TableColumn[];
+  /** The columns that are read back. */
+  readonly returning: readonly TableColumn[];
+  /** What to do when a row is there already; absent: fail. */
+  readonly onConflict?: OnConflict | undefined;
+}
+
+/** `on conflict (target) do update set …`, or `do nothing` when `update` is empty. */
+export interface OnConflict {
+  /** The columns of a unique constraint; empty: any. */
+  readonly target: readonly TableColumn[];
+  /** The columns to take from the new row. */
+  readonly update: readonly TableColumn[];
+}
+
+/** What several rows are updated with. */
+export interface UpdateShape {
+  /** Which table. */
+  readonly table: Table;
+  /** The columns that identify a row. */
+  readonly keys: readonly TableColumn[];
+  /** The columns that are set. */
+  readonly columns: readonly TableColumn[];
+}
+
+/** What several rows are deleted by. */
+export interface DeleteShape {
+  /** Which table. */
+  readonly table: Table;
+  /** The columns that identify a row. */
+  readonly keys: readonly TableColumn[];
+}
+
+/** A statement, and how many of the given rows it covers. */
+export interface RowsStatement extends DriverStatement {
+  /** Rows of the input this statement covers. */
+  readonly rows: number;
+}
+
+/** One database's SQL. */
+export interface Dialect {
+  /** Its name. */
+  readonly name: DialectName;
+  /** Spells a statement. Values are encoded here, so that bad ones are refused before sending. */
+  compile(statement: Node): DriverStatement;
+  /**
+   * Decodes the rows of a statement whose types only the database knows (the `sql` tag): one
+   * decoder for each column.
+   */
+  decoders(columns: readonly DriverColumn[]): ((wire: WireValue) => unknown)[];
+  /**
+   * Inserts rows, given by position as in `shape.columns`; RETURNING gives its rows in the same
+   * order. One statement where the database takes arrays, else as many as its limits ask for.
+   */
+  insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[];
+  /** Updates rows, each given as its key's values and then those of `shape.columns`. */
+  updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[];
+  /** Deletes rows by key. */
+  deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[];
+  /** One bound parameter that holds a list, for `InNode` and loading by key. */
+  listParameter(values: readonly WireValue[]): WireValue;
+  /** The text that tests `term` against the list in the parameter at `position`. */
+  inList(term: string, position: number, cast: string | undefined, negated: boolean): string;
+  /**
+   * `CREATE TABLE` and its indexes, without the foreign keys to `later`: tables that do not exist
+   * yet where the database minds.
+   */
+  createTable(table: Table, later: readonly Table[]): string[];
+  /** The foreign keys that `createTable` left out. */
+  addForeignKeys(table: Table, later: readonly Table[]): string[];
+  /** `DROP TABLE`. */
+  dropTable(table: Table): string[];
+}

@@ -1,0 +1,18 @@
+import { quoteIdentifier as quote } from "../sql/identifier.ts";
+import type { InsertShape } from "./dialect.ts";
+
+/** `on conflict … returning …`: the same on PostgreSQL and SQLite. */
+export function insertTail({ onConflict, returning }: InsertShape): string {
+  let tail = "";
+  if (onConflict !== undefined) {
+    const target = onConflict.target.map((column) => quote(column.name)).join(", ");
+    const set = onConflict.update.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`);
+    tail += ` on conflict${target === "" ? "" : ` (${target})`} do ${
+      set.length === 0 ? "nothing" : `update set ${set.join(", ")}`
+    }`;
+  }
+  if (returning.length > 0) {
+    tail += ` returning ${returning.map((column) => quote(column.name)).join(", ")}`;
+  }
+  return tail;
+}

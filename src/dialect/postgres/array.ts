@@ -1,0 +1,91 @@
+/**
+ * PostgreSQL's text form of arrays, `{a,"b c",NULL}`: how many rows travel as one parameter.
+ *
+ * @module
+ */
+
+import type { WireValue } from "../../sql/wire.ts";
+
+/** Writes a one-dimensional array. Every element but null is quoted where it could be misread. */
+export function arrayLiteral(values: readonly WireValue[]): string {
+  let text = "{";
+  for (let i = 0; i < values.length; i++) {
+    if (i > 0) text += ",";
+    const value = values[i];
+    text += value === null ? "NULL" : element(value as string);
+  }
+  return text + "}";
+}
+
+/** Writes column `index` of many rows as an array. */
+export function columnLiteral(rows: readonly (readonly WireValue[])[], index: number): string {
+  let text = "{";
+  for (let i = 0; i < rows.length; i++) {
+    if (i > 0) text += ",";
+    const value = rows[i]![index];
+    text += value === null ? "NULL" : element(value as string);
+  }
+  return text + "}";
+}
+
+function element(value: string): string {
+  return isPlain(value) ? value : quoted(value);
+}
+
+/** Letters, digits and `-._:+` need no quotes; an empty string, `NULL` and all else do. */
+function isPlain(value: string): boolean {
+  if (value.length === 0 || value.length > 64) return false;
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    const plain = (code >= 48 && code <= 58) || (code >= 97 && code <= 122) ||
+      (code >= 65 && code <= 90) || code === 45 || code === 46 || code === 95 || code === 43;
+    if (!plain) return false;
+  }
+  return value.length !== 4 || value.toUpperCase() !== "NULL";
+}
+
+function quoted(value: string): string {
+  const escaped = value.includes("\\") || value.includes('"')
+    ? value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')
+    : value;
+  return `"${escaped}"`;
+}
+
+/**
+ * Reads an array, nested ones included, with `decode` applied to every element.
+ *
+ * Grammar: PostgreSQL manual, section 8.15.6; a leading dimension such as `[0:1]=` is passed over.
+ */
+export function parseArray<T>(text: string, decode: (element: string) => T): unknown[] {
+  let at = text.indexOf("{");
+  const parse = (): unknown[] => {
+    const items: unknown[] = [];
+    at++;
+    while (text[at] !== "}") {
+      if (text[at] === ",") at++;
+      if (text[at] === "{") items.push(parse());
+      else if (text[at] === '"') items.push(decode(quotedElement()));
+      else {
+        let end = at;
+        while (text[end] !== "," && text[end] !== "}" && end < text.length) end++;
+        const word = text.slice(at, end);
+        items.push(word === "NULL" ? null : decode(word));
+        at = end;
+      }
+      if (at >= text.length) break;
+    }
+    at++;
+    return items;
+  };
+  const quotedElement = (): string => {
+    let value = "";
+    at++;
+    while (at < text.length && text[at] !== '"') {
+      if (text[at] === "\\") at++;
+      value += text[at++];
+    }
+    at++;
+    return value;
+  };
+  return parse();
+}

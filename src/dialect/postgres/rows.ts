@@ -1,0 +1,93 @@
+/**
+ * Many rows in one statement: every column travels as one array, so that one prepared statement
+ * serves every number of rows. The arrays are `text[]`, cast on the server, which measured 10 %
+ * faster than typed arrays.
+ *
+ * @module
+ */
+
+import { type Column, quoteTable } from "../../schema/table.ts";
+import { quoteIdentifier as quote } from "../../sql/identifier.ts";
+import type { WireRow } from "../../sql/wire.ts";
+import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
+import { insertTail } from "../insert_tail.ts";
+import { columnLiteral } from "./array.ts";
+
+/** Rows a statement takes at most: more gain no speed and cost memory. */
+const CHUNK = 10_000;
+
+/** `insert … select from unnest`, or `values` for a single row. */
+export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
+  if (shape.columns.length === 0) {
+    const text = `${insertInto(shape)} select from generate_series(1, $1)${insertTail(shape)}`;
+    return [{ text, params: [String(rows.length)], rows: rows.length }];
+  }
+  if (rows.length === 1) {
+    const values = shape.columns.map((_, i) => `$${i + 1}`).join(", ");
+    const text = `${insertInto(shape)} values (${values})${insertTail(shape)}`;
+    return [{ text, params: rows[0]!, rows: 1 }];
+  }
+  const selected = shape.columns.map((column, i) => cast(`u.c${i}`, column)).join(", ");
+  // Ordinality fixes the order in which rows are inserted, generated keys given and rows returned.
+  const text = `${insertInto(shape)} select ${selected} from ${
+    unnest(shape.columns.length, "u", true)
+  } order by u.n${insertTail(shape)}`;
+  return chunked(text, shape.columns.length, rows);
+}
+
+/** `update … from unnest`, or a plain update for a single row. */
+export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[] {
+  const all = [...shape.keys, ...shape.columns];
+  const table = quoteTable(shape.table);
+  const offset = shape.keys.length;
+  if (rows.length === 1) {
+    const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`).join(", ");
+    const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
+    return [{ text: `update ${table} set ${set} where ${where}`, params: rows[0]!, rows: 1 }];
+  }
+  const set = shape.columns.map((c, i) => `${quote(c.name)} = ${cast(`u.c${i + offset}`, c)}`);
+  const text = `update ${table} as t set ${set.join(", ")} from ${
+    unnest(all.length, "u", false)
+  } where ${matches(shape.keys)}`;
+  return chunked(text, all.length, rows);
+}
+
+/** `delete … using unnest`. */
+export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
+  const text = `delete from ${quoteTable(shape.table)} as t using ${
+    unnest(shape.keys.length, "u", false)
+  } where ${matches(shape.keys)}`;
+  return chunked(text, shape.keys.length, keys);
+}
+
+function insertInto(shape: InsertShape): string {
+  const columns = shape.columns.map((column) => quote(column.name)).join(", ");
+  return `insert into ${quoteTable(shape.table)}${columns === "" ? "" : ` (${columns})`}`;
+}
+
+function unnest(count: number, alias: string, ordinality: boolean): string {
+  const arrays = Array.from({ length: count }, (_, i) => `$${i + 1}::text[]`).join(", ");
+  const columns = Array.from({ length: count }, (_, i) => `c${i}`).join(", ");
+  return ordinality
+    ? `unnest(${arrays}) with ordinality as ${alias}(${columns}, n)`
+    : `unnest(${arrays}) as ${alias}(${columns})`;
+}
+
+function matches(keys: readonly Column[]): string {
+  return keys.map((c, i) => `t.${quote(c.name)} = ${cast(`u.c${i}`, c)}`).join(" and ");
+}
+
+function cast(text: string, column: Column): string {
+  const type = column.type.cast.postgres;
+  return type === "text" ? text : `${text}::${type}`;
+}
+
+function chunked(text: string, columns: number, rows: readonly WireRow[]): RowsStatement[] {
+  const statements: RowsStatement[] = [];
+  for (let at = 0; at < rows.length; at += CHUNK) {
+    const chunk = rows.length <= CHUNK ? rows : rows.slice(at, at + CHUNK);
+    const params = Array.from({ length: columns }, (_, i) => columnLiteral(chunk, i));
+    statements.push({ text, params, rows: chunk.length });
+  }
+  return statements;
+}

@@ -1,0 +1,59 @@
+/** SQLite's SQL. @module */
+
+import { InputError } from "../../errors.ts";
+import { quoteTable } from "../../schema/table.ts";
+import type { WireValue } from "../../sql/wire.ts";
+import { createTable, type DdlStyle } from "../ddl.ts";
+import type { Dialect } from "../dialect.ts";
+import { SqliteCompiler } from "./compiler.ts";
+import { deleteRows, insertRows, updateRows } from "./rows.ts";
+
+/** Default expressions that every database should understand, in SQLite's words. */
+const expressions = new Map([
+  ["now()", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"],
+  ["current_timestamp", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"],
+  ["current_date", "(date('now'))"],
+  [
+    "gen_random_uuid()",
+    "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || " +
+    "substr(hex(randomblob(2)), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || " +
+    "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))",
+  ],
+]);
+
+const style: DdlStyle = {
+  name: "sqlite",
+  identity: "primary key autoincrement",
+  inlineIdentityKey: true,
+  defaultExpression: (expression) => expressions.get(expression.toLowerCase()) ?? `(${expression})`,
+};
+
+/** SQLite's SQL. */
+export const sqliteDialect: Dialect = {
+  name: "sqlite",
+  compile: (statement) => new SqliteCompiler(sqliteDialect).compile(statement),
+  decoders: (columns) => columns.map(() => (wire: WireValue) => wire),
+  insertRows,
+  updateRows,
+  deleteRows,
+  listParameter(values) {
+    return `[${values.map(jsonElement).join(",")}]`;
+  },
+  inList(term, position, _cast, negated) {
+    return `${term} ${negated ? "not in" : "in"} (select value from json_each(?${position}))`;
+  },
+  // SQLite looks a foreign key's table up only when it is used.
+  createTable: (table) => createTable(table, style, []),
+  addForeignKeys: () => [],
+  dropTable: (table) => [`drop table if exists ${quoteTable(table)}`],
+};
+
+function jsonElement(value: WireValue): string {
+  if (value instanceof Uint8Array) {
+    throw new InputError("A list of bytes cannot be bound on SQLite", {
+      hint: "Compare with eq(), combined by anyOf()",
+    });
+  }
+  if (typeof value === "number" && !Number.isFinite(value)) return value > 0 ? "9e999" : "-9e999";
+  return typeof value === "bigint" ? String(value) : JSON.stringify(value);
+}

@@ -1,0 +1,90 @@
+/**
+ * Many rows in one statement on SQLite: multi-row VALUES. Rows are cut into powers of two, so that
+ * a handful of prepared statements serves every number of rows.
+ *
+ * @module
+ */
+
+import { quoteTable } from "../../schema/table.ts";
+import { quoteIdentifier as quote } from "../../sql/identifier.ts";
+import type { WireRow, WireValue } from "../../sql/wire.ts";
+import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
+import { insertTail } from "../insert_tail.ts";
+
+/** SQLite's limit on parameters, and a limit of ours on rows. */
+const MAX_PARAMS = 32_766;
+const MAX_ROWS = 512;
+
+/** `insert … values (…), (…)`. */
+export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
+  const table = quoteTable(shape.table);
+  const tail = insertTail(shape);
+  if (shape.columns.length === 0) {
+    return rows.map(() => ({
+      text: `insert into ${table} default values${tail}`,
+      params: [],
+      rows: 1,
+    }));
+  }
+  const head = `insert into ${table} (${
+    shape.columns.map((c) => quote(c.name)).join(", ")
+  }) values `;
+  return chunked(shape.columns.length, rows, (values) => `${head}${values}${tail}`);
+}
+
+/** `update … from (values …)`. */
+export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[] {
+  const table = quoteTable(shape.table);
+  const offset = shape.keys.length;
+  const set = shape.columns.map((c, i) => `${quote(c.name)} = v.column${i + offset + 1}`);
+  const where = shape.keys.map((c, i) => `t.${quote(c.name)} = v.column${i + 1}`);
+  return chunked(
+    offset + shape.columns.length,
+    rows,
+    (values) =>
+      `update ${table} as t set ${set.join(", ")} from (values ${values}) as v where ${
+        where.join(" and ")
+      }`,
+  );
+}
+
+/** `delete … where (key) in (values …)`. */
+export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
+  const columns = shape.keys.map((c) => quote(c.name)).join(", ");
+  return chunked(
+    shape.keys.length,
+    keys,
+    (values) => `delete from ${quoteTable(shape.table)} where (${columns}) in (values ${values})`,
+  );
+}
+
+function chunked(
+  columns: number,
+  rows: readonly WireRow[],
+  spell: (values: string) => string,
+): RowsStatement[] {
+  const most = Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(MAX_PARAMS / columns)));
+  const statements: RowsStatement[] = [];
+  let text = "";
+  let size = 0;
+  for (let at = 0; at < rows.length; at += size) {
+    const next = Math.min(most, 2 ** Math.floor(Math.log2(rows.length - at)));
+    if (next !== size) {
+      size = next;
+      text = spell(values(size, columns));
+    }
+    const params: WireValue[] = [];
+    for (let i = at; i < at + size; i++) {
+      const row = rows[i]!;
+      for (let c = 0; c < columns; c++) params.push(row[c]!);
+    }
+    statements.push({ text, params, rows: size });
+  }
+  return statements;
+}
+
+/** `(?, ?), (?, ?)`: unnumbered, so that the text of one size is always the same and short. */
+function values(rows: number, columns: number): string {
+  const row = `(${Array(columns).fill("?").join(", ")})`;
+  return Array(rows).fill(row).join(", ");
+}

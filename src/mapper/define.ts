@@ -1,0 +1,262 @@
+/**
+ * `entity()`: makes the base class of an entity from its declarations. Knows nothing of other
+ * entities; the registry resolves what refers to them.
+ *
+ * @module
+ */
+
+import { DetachedInstanceError, InputError, NotLoadedError } from "../errors.ts";
+import { Column, type ColumnSpec } from "../schema/column.ts";
+import { describe, Expression } from "../sql/expression.ts";
+import { checkIdentifier } from "../sql/identifier.ts";
+import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
+import type { WireRow } from "../sql/wire.ts";
+import { didYouMean } from "../util/nearest.ts";
+import { Managed } from "./instance_state.ts";
+import { Relation, type RelationSpec } from "./relation.ts";
+import { toJson } from "./to_json.ts";
+import type { ColumnRefs, Fields, Init, Instance } from "./types.ts";
+
+/** A column as declared, under its two names. */
+export interface DefinedColumn {
+  /** The property. */
+  readonly property: string;
+  /** The column in the database. */
+  readonly name: string;
+  /** What was declared. */
+  readonly spec: ColumnSpec;
+  /** `authors.name`, for messages. */
+  readonly label: string;
+}
+
+/** A relation as declared. */
+export interface DefinedRelation {
+  /** The property. */
+  readonly property: string;
+  /** What was declared. */
+  readonly spec: RelationSpec;
+}
+
+/** The declarations of one entity. */
+export interface Definition {
+  /** Its table; also the source that `Entity.c` and every query's root refer to. */
+  readonly source: TableSource;
+  /** `authors`, or `library.authors` with a schema. */
+  readonly tableName: string;
+  /** The columns, in order of declaration. */
+  readonly columns: readonly DefinedColumn[];
+  /** The relations, in order of declaration. */
+  readonly relations: readonly DefinedRelation[];
+}
+
+/** The key of a class's definition. */
+export const definitionOf: unique symbol = Symbol("sluice.definition");
+
+/** What `entity()` returns: a class to extend. */
+export interface EntityBase<F extends Fields> extends HasNode {
+  /** Makes a new object; it is stored when it was added to a session and committed. */
+  new (init: Init<F>): Instance<F>;
+  /** The declarations. */
+  readonly fields: F;
+  /** The columns as expressions, for the `sql` tag: `${Author.c.name}`. */
+  readonly c: ColumnRefs<F>;
+  /** The declarations, prepared. */
+  readonly [definitionOf]: Definition;
+}
+
+/** Fills a new object from a row; a compiled function of `row_shape.ts`. */
+export type Fill = (object: object, row: WireRow) => void;
+
+const RESERVED = new Set([
+  "constructor",
+  "__proto__",
+  "prototype",
+  "toJSON",
+  "then",
+  "hasOwnProperty",
+]);
+
+/**
+ * The base class of an entity: one declaration for its table, its columns and its relations.
+ *
+ * Columns become ordinary properties; `authorId` is the column `author_id` unless
+ * `.column("…")` says otherwise. A class declares no constructor of its own; use a static
+ * factory.
+ *
+ * @param table The table's name, qualified by a schema if need be: `"library.authors"`.
+ * @param fields Columns and relations by property name.
+ * @throws {InputError} when a name cannot be used.
+ *
+ * @example
+ * ```ts
+ * import { entity, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Author extends entity("authors", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ * }) {
+ *   get initials(): string {
+ *     return this.name.split(" ").map((word) => word[0]).join("");
+ *   }
+ * }
+ *
+ * assertEquals(new Author({ name: "Ada Lovelace" }).initials, "AL");
+ * ```
+ */
+export function entity<const F extends Fields>(table: string, fields: F): EntityBase<F> {
+  const definition = define(table, fields);
+
+  class Entity extends Managed {
+    static readonly fields = fields;
+    static readonly c = columnRefs(definition);
+    static readonly [definitionOf] = definition;
+    static readonly [nodeOf] = definition.source;
+
+    // Called with a row by the hydrator, so that a subclass's own fields are initialised too.
+    constructor(init: unknown, row?: WireRow) {
+      super();
+      if (row !== undefined) (init as Fill)(this, row);
+      else construct(this, definition, init, new.target.name);
+    }
+
+    toJSON(): unknown {
+      return toJson(this, definition);
+    }
+  }
+
+  // Not enumerable anyway, but a class method: so that `{ ...author }` and equality never see it.
+  for (const { property } of definition.relations) guardRelation(Entity.prototype, property);
+  return Entity as unknown as EntityBase<F>;
+}
+
+function define(table: string, fields: Fields): Definition {
+  if (typeof table !== "string" || table === "") {
+    throw new InputError(`entity() expects a table name, found ${describe(table)}`);
+  }
+  const dot = table.indexOf(".");
+  const schema = dot < 0 ? undefined : checkIdentifier(table.slice(0, dot));
+  const name = checkIdentifier(dot < 0 ? table : table.slice(dot + 1));
+  const columns: DefinedColumn[] = [];
+  const relations: DefinedRelation[] = [];
+  for (const [property, field] of Object.entries(fields)) {
+    if (RESERVED.has(property)) {
+      throw new InputError(`"${property}" of "${table}" is a reserved name`, {
+        hint: `Name the property differently and keep the column with .column("${property}")`,
+      });
+    }
+    if (field instanceof Column) {
+      const column = checkIdentifier(field.spec.name ?? snakeCase(property));
+      columns.push({ property, name: column, spec: field.spec, label: `${table}.${property}` });
+    } else if (field instanceof Relation) {
+      relations.push({ property, spec: field.spec });
+    } else {
+      throw new InputError(`"${property}" of "${table}" is neither a column nor a relation`, {
+        hint: "Use integer(), text(), …, hasMany() or belongsTo()",
+      });
+    }
+  }
+  return {
+    source: { kind: "table", schema, name },
+    tableName: table,
+    columns,
+    relations,
+  };
+}
+
+function columnRefs(definition: Definition): Record<string, Expression<unknown>> {
+  return Object.fromEntries(
+    definition.columns.map((column) => [column.property, columnRef(column, definition.source)]),
+  );
+}
+
+/** A column of a source as an expression. */
+export function columnRef(column: DefinedColumn, source: TableSource): Expression<unknown> {
+  return new Expression({
+    kind: "column",
+    source,
+    name: column.name,
+    type: column.spec.type,
+    label: column.label,
+  });
+}
+
+/** `authorId` → `author_id`, `ISBNCode` → `isbn_code`. */
+function snakeCase(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .replace(/([A-Z])([A-Z][a-z])/g, "$1_$2")
+    .toLowerCase();
+}
+
+/** Fills a new object from what the user gave. */
+function construct(object: object, definition: Definition, init: unknown, className: string): void {
+  if (typeof init !== "object" || init === null) {
+    throw new InputError(`new ${className}() expects an object, found ${describe(init)}`, {
+      hint: "Pass the values by property name",
+    });
+  }
+  const given = init as Record<string, unknown>;
+  const target = object as Record<string, unknown>;
+  let used = 0;
+  for (const { property, spec } of definition.columns) {
+    const has = Object.hasOwn(given, property);
+    if (has) used++;
+    const value = has ? given[property] : undefined;
+    if (value !== undefined) target[property] = value;
+    else if (spec.defaultValue !== undefined) {
+      const { value } = spec.defaultValue;
+      target[property] = typeof value === "function" ? value() : value;
+    } else if (spec.nullable && spec.references === undefined && spec.defaultSql === undefined) {
+      target[property] = null;
+    }
+  }
+  for (const { property } of definition.relations) {
+    if (!Object.hasOwn(given, property)) continue;
+    used++;
+    if (given[property] !== undefined) setRelation(object, property, given[property]);
+  }
+  if (used < Object.keys(given).length) refuseUnknown(given, definition, className);
+}
+
+function refuseUnknown(given: object, definition: Definition, className: string): never {
+  const known = [...definition.columns, ...definition.relations].map((field) => field.property);
+  const unknown = Object.keys(given).find((key) => !known.includes(key))!;
+  throw new InputError(`${className} has no column or relation "${unknown}"`, {
+    hint: didYouMean(unknown, known),
+  });
+}
+
+/** Makes a relation an ordinary own property of the object, in place of the guard. */
+export function setRelation(object: object, property: string, value: unknown): void {
+  Object.defineProperty(object, property, {
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
+}
+
+/** Until a relation is loaded or assigned, reading it throws; the compiler says so before. */
+function guardRelation(prototype: object, property: string): void {
+  Object.defineProperty(prototype, property, {
+    configurable: true,
+    get(this: object): never {
+      const state = Managed.stateOf(this);
+      const name = `${this.constructor.name}.${property}`;
+      if (state?.status === "detached" || state?.owner?.closed) {
+        throw new DetachedInstanceError(`"${name}" was not loaded, and its object has no session`, {
+          hint: `Load it with .selectin("${property}") while the session is open`,
+        });
+      }
+      throw new NotLoadedError(`"${name}" is not loaded`, {
+        hint: state === undefined
+          ? `Assign it, or add the object to a session and load it`
+          : `Add .selectin("${property}") to the query that loads the object`,
+      });
+    },
+    set(this: object, value: unknown) {
+      setRelation(this, property, value);
+    },
+  });
+}

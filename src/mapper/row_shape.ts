@@ -1,0 +1,114 @@
+/**
+ * A row shape: which columns a row holds, in which order, with the functions compiled for it.
+ * Made once for each mapper, dialect and set of columns, and reused for every row: rows are read
+ * by position, without closures or loops per row.
+ *
+ * The functions are generated source. Names enter it only as JSON string literals.
+ *
+ * @module
+ */
+
+import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import type { ColumnCodec } from "../schema/types.ts";
+import type { Fill } from "./define.ts";
+import type { IdentityKey } from "./instance_state.ts";
+import type { MappedColumn, Mapper } from "./mapper.ts";
+
+/** The functions compiled for one set of columns. */
+export interface RowShape {
+  /** The columns, in the order of the row. */
+  readonly columns: readonly MappedColumn[];
+  /** Their codecs, in the same order. */
+  readonly codecs: readonly ColumnCodec<unknown>[];
+  /** Where the primary key's columns stand. */
+  readonly keyIndexes: readonly number[];
+  /** Gives an object the values of a row. */
+  readonly fill: Fill;
+  /** The identity of a row. */
+  readonly keyOf: (row: WireRow) => IdentityKey;
+  /** Indexes of the columns in which the object differs from the row; null if there are none. */
+  readonly changes: (object: object, row: WireRow) => number[] | null;
+}
+
+/** Compiles the shape of `columns`, which contain the primary key. */
+export function compileShape(
+  mapper: Mapper,
+  columns: readonly MappedColumn[],
+  dialect: DialectName,
+): RowShape {
+  const codecs = columns.map((column) => column.type.codec[dialect]);
+  const keyIndexes = mapper.primaryKey.map((key) => columns.indexOf(key));
+  return {
+    columns,
+    codecs,
+    keyIndexes,
+    fill: compileFill(columns, codecs),
+    keyOf: compileKey(keyIndexes, codecs, columns),
+    changes: compileChanges(columns, codecs),
+  };
+}
+
+type Codecs = readonly ColumnCodec<unknown>[];
+
+function decodeSource(codec: ColumnCodec<unknown>, i: number, wire: string): string {
+  return codec.inline === undefined ? `c[${i}].decode(${wire})` : codec.inline(wire);
+}
+
+function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
+  const lines = columns.map(({ property }, i) =>
+    `o[${JSON.stringify(property)}] = (w = r[${i}]) === null ? null : ${
+      decodeSource(codecs[i]!, i, "w")
+    };`
+  );
+  return new Function("c", `return (o, r) => { let w; ${lines.join("\n")} };`)(codecs);
+}
+
+function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {
+  const lines = columns.map(({ property }, i) => {
+    const codec = codecs[i]!;
+    const same = codec.same === undefined
+      ? `${decodeSource(codec, i, "w")} === v`
+      : `c[${i}].same(v, w)`;
+    return `v = o[${JSON.stringify(property)}]; w = r[${i}];
+      if (v === null || w === null ? v !== w : !(${same})) (d ??= []).push(${i});`;
+  });
+  return new Function(
+    "c",
+    `return (o, r) => { let d = null, v, w; ${lines.join("\n")} return d; };`,
+  )(codecs);
+}
+
+function compileKey(
+  indexes: readonly number[],
+  codecs: Codecs,
+  columns: readonly MappedColumn[],
+): RowShape["keyOf"] {
+  if (indexes.length === 1) {
+    const [i] = indexes as [number];
+    // Small integers hash fastest, and most keys are integers.
+    if (isNumeric(columns[i]!)) {
+      return new Function("c", `return (r) => ${decodeSource(codecs[i]!, i, `r[${i}]`)};`)(codecs);
+    }
+    return (row) => keyPart(row[i]!);
+  }
+  // Length-prefixed, so that no two composite keys meet.
+  return (row) => {
+    let key = "";
+    for (const i of indexes) {
+      const part = keyPart(row[i]!);
+      const text = String(part);
+      key += `${text.length}:${text}`;
+    }
+    return key;
+  };
+}
+
+function isNumeric(column: MappedColumn): boolean {
+  return column.type.name === "integer" || column.type.name === "smallint";
+}
+
+function keyPart(wire: WireValue): IdentityKey {
+  if (wire instanceof Uint8Array) return String.fromCharCode(...wire);
+  if (typeof wire === "bigint" && BigInt.asIntN(53, wire) === wire) return Number(wire);
+  return wire!;
+}

@@ -1,0 +1,49 @@
+/**
+ * What `JSON.stringify` sees of an entity: its own properties, bigint and bytes as text, and no
+ * cycles.
+ *
+ * @module
+ */
+
+import type { Definition } from "./define.ts";
+import { Managed } from "./instance_state.ts";
+
+/**
+ * The object itself where JSON can take it as it is, else a plain copy. An entity that is met
+ * again inside itself is left out there.
+ */
+export function toJson(object: object, definition: Definition): unknown {
+  const plain = definition.relations.every(({ property }) => !Object.hasOwn(object, property)) &&
+    definition.columns.every(({ spec }) =>
+      spec.type.name !== "bigint" && spec.type.name !== "bytes"
+    );
+  return plain ? object : copy(object, new Set());
+}
+
+function copy(object: object, ancestors: Set<object>): unknown {
+  ancestors.add(object);
+  const result: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(object)) {
+    if (Array.isArray(value)) {
+      result[key] = value.filter((item) => !ancestors.has(item)).map((item) =>
+        part(item, ancestors)
+      );
+    } else if (!ancestors.has(value)) {
+      result[key] = part(value, ancestors);
+    }
+  }
+  ancestors.delete(object);
+  return result;
+}
+
+function part(value: unknown, ancestors: Set<object>): unknown {
+  if (typeof value === "bigint") return value.toString();
+  if (value instanceof Uint8Array) return base64(value);
+  return Managed.is(value) ? copy(value, ancestors) : value;
+}
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let i = 0; i < bytes.length; i++) binary += String.fromCharCode(bytes[i]!);
+  return btoa(binary);
+}

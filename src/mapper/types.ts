@@ -1,0 +1,141 @@
+/**
+ * What TypeScript proves about entities: which relations are loaded, which paths exist, what a
+ * new object needs.
+ *
+ * @module
+ */
+
+import type { Column, PresenceOf, ValueOf } from "../schema/column.ts";
+import type { Condition, Expression } from "../sql/expression.ts";
+import type { Relation } from "./relation.ts";
+
+declare const loading: unique symbol;
+declare const declared: unique symbol;
+
+/** The type of a relation that was not loaded. Reading through it does not compile. */
+export interface Unloaded {
+  /** For the compiler's eyes only. */
+  readonly [loading]: "unloaded";
+}
+
+/** What marks a loaded relation, for the compiler's eyes only. */
+export interface Loaded {
+  /** Never there at run time. */
+  readonly [loading]?: "loaded";
+}
+
+/** A to-many relation: the objects, once loaded. */
+export type Many<E> = (E[] & Loaded) | Unloaded;
+/** A to-one relation that always has its object. */
+export type One<E> = (E & Loaded) | Unloaded;
+/** A to-one relation that can be empty. */
+export type MaybeOne<E> = (E & Loaded) | null | Unloaded;
+
+/** A declared column or relation. */
+// deno-lint-ignore no-explicit-any -- the bound of an inferred parameter; `unknown` is not wide enough under variance
+export type Field = Column<any, any> | Relation<any, any>;
+/** All declarations of an entity. */
+export type Fields = { readonly [name: string]: Field };
+
+/** What a property of an instance holds. */
+export type PropertyOf<F> = F extends Relation<"many", infer E> ? Many<E>
+  : F extends Relation<"one", infer E> ? One<E>
+  : F extends Relation<"maybe", infer E> ? MaybeOne<E>
+  : ValueOf<F>;
+
+/** The columns' names. */
+export type ColumnNames<F> = {
+  // deno-lint-ignore no-explicit-any -- matches every column
+  [K in keyof F]: F[K] extends Column<any, any> ? K : never;
+}[keyof F];
+
+type RequiredNames<F> = {
+  [K in keyof F]: PresenceOf<F[K]> extends "required"
+    ? ([PresenceOf<F[K]>] extends [never] ? never : K)
+    : never;
+}[keyof F];
+
+/** What `new Entity({ … })` takes. */
+export type Init<F> =
+  & { [K in RequiredNames<F>]: PropertyOf<F[K]> }
+  & { [K in Exclude<keyof F, RequiredNames<F>>]?: Exclude<PropertyOf<F[K]>, Unloaded> };
+
+/** An instance: a property a field. */
+export type Instance<F> = { -readonly [K in keyof F]: PropertyOf<F[K]> } & Declared<F>;
+
+/** Carries an entity's declarations to the query types, for the compiler's eyes only. */
+export interface Declared<F> {
+  /** Never there at run time. */
+  readonly [declared]?: F;
+}
+
+/** The declarations of an entity, given its instances' type. */
+export type FieldsOf<E> = E extends Declared<infer F> ? F : never;
+
+/** The names of an entity's relations. */
+export type RelationNames<E> =
+  & { [K in keyof E]: Unloaded extends E[K] ? K : never }[keyof E]
+  & string;
+
+/** The entity a relation's value leads to. */
+export type TargetOf<V> = V extends Unloaded ? never
+  : V extends readonly (infer E)[] ? E
+  : V extends null ? never
+  : V;
+
+/** The dotted paths of relations from `E`, four deep. */
+export type Path<E, Depth extends readonly 0[] = []> = Depth["length"] extends 4 ? never : {
+  [K in RelationNames<E>]: K | `${K}.${Path<TargetOf<E[K]>, [...Depth, 0]>}`;
+}[RelationNames<E>];
+
+type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
+type Rest<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
+
+/** `E` with the relations of the paths `P` loaded. Assignable to `E`. */
+export type With<E, P extends string> =
+  & { [K in Head<P> & keyof E]: LoadedValue<Exclude<E[K], Unloaded>, Rest<P, K & string>> }
+  & E;
+
+type LoadedValue<V, R extends string> = [R] extends [never] ? V
+  : V extends readonly (infer E)[] ? With<E, R>[] & Loaded
+  : V extends null ? null
+  : With<V, R>;
+
+/** A to-many relation inside a condition. */
+export interface ManyRef<E> {
+  /** At least one of them meets the condition; without a condition: there is one. */
+  some(where?: (target: Ref<E>) => Condition): Condition;
+  /** None of them meets the condition; without a condition: there is none. */
+  none(where?: (target: Ref<E>) => Condition): Condition;
+  /** All of them meet the condition; true when there are none. */
+  every(where: (target: Ref<E>) => Condition): Condition;
+  /** How many there are, or how many meet the condition. */
+  count(where?: (target: Ref<E>) => Condition): Expression<number>;
+}
+
+type RefOf<F> = F extends Relation<"many", infer E> ? ManyRef<E>
+  // deno-lint-ignore no-explicit-any -- matches every to-one relation
+  : F extends Relation<any, any> ? never
+  : Expression<ValueOf<F>>;
+
+/** An entity inside `where`, `orderBy` and the like: its columns as expressions. */
+export type Ref<E> = RefsOf<FieldsOf<E>>;
+
+/** The columns and to-many relations of a set of declarations, as expressions. */
+export type RefsOf<F> = {
+  readonly [K in keyof F as RefOf<F[K]> extends never ? never : K]: RefOf<F[K]>;
+};
+
+/** The columns of a set of declarations, as expressions. */
+export type ColumnRefs<F> = { readonly [K in ColumnNames<F>]: Expression<ValueOf<F[K]>> };
+
+/** What `filterBy` takes: values of columns. JSON columns are left out, since an object is no value. */
+export type Filter<E> = FilterOf<FieldsOf<E>>;
+
+type FilterOf<F> = { readonly [K in ColumnNames<F>]?: ValueOf<F[K]> };
+
+/** An entity class, whatever its declarations. */
+export interface EntityClass<E extends object = object> {
+  // deno-lint-ignore no-explicit-any -- a class is accepted whatever it needs to be constructed
+  new (...args: any[]): E;
+}

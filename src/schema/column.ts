@@ -1,0 +1,250 @@
+/**
+ * Column declarations: `integer().primaryKey().generated()`. Each call gives a new value; what a
+ * column says about its TypeScript side is in its type parameters.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors.ts";
+import { checkIdentifier } from "../sql/identifier.ts";
+import {
+  bigintColumn,
+  booleanColumn,
+  bytesColumn,
+  type ColumnType,
+  dateColumn,
+  doubleColumn,
+  integerColumn,
+  jsonColumn,
+  numericColumn,
+  oneOfColumn,
+  realColumn,
+  smallintColumn,
+  textColumn,
+  timeColumn,
+  timestampColumn,
+  timestamptzColumn,
+  uuidColumn,
+} from "./types.ts";
+
+/** Whether `new Entity({ … })` must be given the column. */
+export type Presence = "required" | "optional";
+
+/** What happens to a row when the row it refers to goes. */
+export type ReferentialAction = "cascade" | "restrict" | "set null" | "set default" | "no action";
+
+/** A foreign key to one column. */
+export interface ColumnReference {
+  /** The target as `table.column`, the column by its property or column name. */
+  readonly target: string;
+  /** When the target row is deleted. */
+  readonly onDelete: ReferentialAction | undefined;
+  /** When the target's key changes. */
+  readonly onUpdate: ReferentialAction | undefined;
+}
+
+/** All that was declared of a column. */
+export interface ColumnSpec {
+  /** The type, with its codecs. */
+  readonly type: ColumnType<unknown>;
+  /** The column's name in the database; absent: the property's in snake_case. */
+  readonly name: string | undefined;
+  /** Takes null. */
+  readonly nullable: boolean;
+  /** Part of the primary key. */
+  readonly primaryKey: boolean;
+  /** The database gives the value when a row is inserted. */
+  readonly generated: boolean;
+  /** No two rows have the same value. */
+  readonly unique: boolean;
+  /** Has an index of its own. */
+  readonly indexed: boolean;
+  /** A value for new objects, or a function that makes one. */
+  readonly defaultValue: { readonly value: unknown } | undefined;
+  /** An SQL expression the database uses when no value is given. Trusted text. */
+  readonly defaultSql: string | undefined;
+  /** A foreign key. */
+  readonly references: ColumnReference | undefined;
+}
+
+declare const types: unique symbol;
+
+/**
+ * A column of value `T`. `P` says whether `new Entity({ … })` must be given it.
+ *
+ * @example
+ * ```ts
+ * import { integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const id = integer().primaryKey().generated();
+ * assertEquals(id.spec.primaryKey, true);
+ * assertEquals(text().nullable().spec.nullable, true);
+ * ```
+ */
+export class Column<T, P extends Presence = "required"> {
+  /** For the compiler's eyes only. */
+  declare readonly [types]: { readonly value: T; readonly presence: P };
+  /** What was declared. */
+  readonly spec: ColumnSpec;
+
+  /** Users call `integer()`, `text()`, … instead. */
+  constructor(spec: ColumnSpec) {
+    this.spec = spec;
+  }
+
+  /** The column takes null, and is null unless given. */
+  nullable(): Column<T | null, "optional"> {
+    return new Column({ ...this.spec, nullable: true });
+  }
+  /** The column is the primary key, or part of it. */
+  primaryKey(): Column<T, P> {
+    return new Column({ ...this.spec, primaryKey: true });
+  }
+  /** The database gives the value: an identity column. */
+  generated(): Column<T, "optional"> {
+    if (!["integer", "bigint", "smallint"].includes(this.spec.type.name)) {
+      throw new InputError(`A column of type ${this.spec.type.name} cannot be generated()`, {
+        hint: "Use integer() or bigint(), or default() and defaultSql() for other types",
+      });
+    }
+    return new Column({ ...this.spec, generated: true });
+  }
+  /** No two rows have the same value. */
+  unique(): Column<T, P> {
+    return new Column({ ...this.spec, unique: true });
+  }
+  /** The column has an index. */
+  index(): Column<T, P> {
+    return new Column({ ...this.spec, indexed: true });
+  }
+  /** The value of new objects that are given none; a function is called for each of them. */
+  default(value: T | (() => T)): Column<T, "optional"> {
+    return new Column({ ...this.spec, defaultValue: { value } });
+  }
+  /**
+   * An SQL expression for rows that are given no value, such as `now()`. Trusted text; the value
+   * is read back when the row is inserted.
+   */
+  defaultSql(expression: string): Column<T, "optional"> {
+    return new Column({ ...this.spec, defaultSql: expression });
+  }
+  /**
+   * A foreign key to `"table.column"`. `new Entity({ … })` need not be given it, since it can be
+   * taken from the relation; a flush says so if neither is there.
+   */
+  references(
+    target: string,
+    options: {
+      onDelete?: ReferentialAction | undefined;
+      onUpdate?: ReferentialAction | undefined;
+    } = {},
+  ): Column<T, "optional"> {
+    const { onDelete, onUpdate } = options;
+    return new Column({ ...this.spec, references: { target, onDelete, onUpdate } });
+  }
+  /** The column's name in the database, where it is not the property's in snake_case. */
+  column(name: string): Column<T, P> {
+    return new Column({ ...this.spec, name: checkIdentifier(name) });
+  }
+}
+
+/** The value type of a column. */
+export type ValueOf<C> = C extends { readonly [types]: { readonly value: infer T } } ? T : never;
+/** `required` or `optional`. */
+export type PresenceOf<C> = C extends { readonly [types]: { readonly presence: infer P } } ? P
+  : never;
+
+function column<T>(type: ColumnType<T>): Column<T> {
+  return new Column({
+    type: type as ColumnType<unknown>,
+    name: undefined,
+    nullable: false,
+    primaryKey: false,
+    generated: false,
+    unique: false,
+    indexed: false,
+    defaultValue: undefined,
+    defaultSql: undefined,
+    references: undefined,
+  });
+}
+
+function checkSize(what: string, value: number | undefined, min: number, max: number): void {
+  if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
+    throw new InputError(`${what} must be a whole number from ${min} to ${max}`);
+  }
+}
+
+/** 32-bit whole numbers: `number`. */
+export function integer(): Column<number> {
+  return column(integerColumn);
+}
+/** 16-bit whole numbers: `number`. */
+export function smallint(): Column<number> {
+  return column(smallintColumn);
+}
+/** 64-bit whole numbers: `bigint`, exact. */
+export function bigint(): Column<bigint> {
+  return column(bigintColumn);
+}
+/** Decimal numbers: `string`, exact. A value that does not fit is refused, never rounded. */
+export function numeric(precision?: number, scale?: number): Column<string> {
+  checkSize("The precision of numeric()", precision, 1, 1000);
+  checkSize("The scale of numeric()", scale, 0, precision ?? 0);
+  return column(numericColumn(precision, scale));
+}
+/** Single precision floating point: `number`. */
+export function real(): Column<number> {
+  return column(realColumn);
+}
+/** Double precision floating point: `number`. */
+export function double(): Column<number> {
+  return column(doubleColumn);
+}
+/** Text of any length: `string`. */
+export function text(): Column<string> {
+  return column(textColumn());
+}
+/** Text of at most `limit` characters: `string`. */
+export function varchar(limit: number): Column<string> {
+  checkSize("The limit of varchar()", limit, 1, 10_485_760);
+  return column(textColumn(limit));
+}
+/** One of a few words: their literal union. */
+export function oneOf<const L extends string>(...labels: readonly L[]): Column<L> {
+  if (labels.length === 0) throw new InputError("oneOf() needs at least one label");
+  return column(oneOfColumn(labels));
+}
+/** True or false: `boolean`. */
+export function boolean(): Column<boolean> {
+  return column(booleanColumn);
+}
+/** UUIDs: `string`, lower case. */
+export function uuid(): Column<string> {
+  return column(uuidColumn);
+}
+/** Bytes: `Uint8Array`. */
+export function bytes(): Column<Uint8Array> {
+  return column(bytesColumn);
+}
+/** JSON values (`jsonb` on PostgreSQL), parsed: `T` is what you say it is. */
+export function json<T = unknown>(): Column<T> {
+  return column(jsonColumn as ColumnType<T>);
+}
+/** Days: `string` as `YYYY-MM-DD`. */
+export function date(): Column<string> {
+  return column(dateColumn);
+}
+/** Times of day: `string` as `HH:MM:SS`, to the microsecond. */
+export function time(): Column<string> {
+  return column(timeColumn);
+}
+/** Dates with times and no zone: `string` as `YYYY-MM-DDTHH:MM:SS`, to the microsecond. */
+export function timestamp(): Column<string> {
+  return column(timestampColumn);
+}
+/** Moments: `Date`, to the millisecond. */
+export function timestamptz(): Column<Date> {
+  return column(timestamptzColumn);
+}
