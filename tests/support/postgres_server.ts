@@ -88,9 +88,8 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** Makes an empty database, and gives its URL. */
-  async createDatabase(name: string = uniqueName()): Promise<string> {
-    await runSql(this.url, `create database "${name}"`);
-    return this.urlOf(name);
+  createDatabase(name?: string): Promise<string> {
+    return createDatabase(this.url, name);
   }
 
   /** Runs SQL over a connection of its own, as superuser; gives the rows. */
@@ -159,6 +158,28 @@ export async function sharedPostgres(): Promise<string> {
   const { url } = await startPostgres();
   Deno.env.set(SHARED_VARIABLE, url);
   return url;
+}
+
+/** Makes an empty database in a server, and gives its URL. */
+export async function createDatabase(
+  serverUrl: string,
+  name: string = uniqueName(),
+): Promise<string> {
+  // Copying the template's files takes 20 ms, its log, the default since version 15, nine times that.
+  const version = await runSql(serverUrl, "select current_setting('server_version_num')::int as n");
+  const strategy = Number(version[0]?.n) >= 150000 ? " strategy file_copy" : "";
+  await runSql(serverUrl, `create database "${name}"${strategy}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Removes a database made by `createDatabase`, whoever still uses it. */
+export async function dropDatabase(url: string): Promise<void> {
+  const server = new URL(url);
+  const name = server.pathname.slice(1);
+  server.pathname = "/postgres";
+  await runSql(server.href, `drop database "${name}" with (force)`);
 }
 
 /** Runs SQL over a connection of its own; gives the rows of a single statement. */

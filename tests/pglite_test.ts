@@ -1,0 +1,23 @@
+/**
+ * The PGlite half of every test that uses `eachEngine()`, on one PGlite: it takes seconds and
+ * hundreds of megabytes to start, and each test file would start its own.
+ */
+
+import { pgliteTogether, registerPgliteTests } from "./support/each_engine.ts";
+
+if (pgliteTogether) await registerPgliteTests(await filesWithEachEngine());
+
+async function filesWithEachEngine(): Promise<URL[]> {
+  const files: URL[] = [];
+  const folders = [new URL(".", import.meta.url)];
+  for (const folder of folders) {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      const found = new URL(isDirectory ? `${name}/` : name, folder);
+      if (isDirectory) folders.push(found);
+      else if (/_test\.tsx?$/.test(name) && found.href !== import.meta.url) {
+        if ((await Deno.readTextFile(found)).includes("each_engine.ts")) files.push(found);
+      }
+    }
+  }
+  return files.sort((a, b) => a.href < b.href ? -1 : 1);
+}
