@@ -1,0 +1,7 @@
+/**
+ * SQLite for Sluice, on the `node:sqlite` of Deno and Node.
+ *
+ * @module
+ */
+
+export { type SqliteConfig, sqliteDriver } from "./driver.ts";
