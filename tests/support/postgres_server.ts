@@ -332,3 +332,10 @@ function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
+
+// Run by itself: can the tests have a server? `.ci/run` asks before it begins.
+if (import.meta.main) {
+  const url = await sharedPostgres();
+  const [row] = await runSql(url, "select version()");
+  console.log(`PostgreSQL for the tests: ${row?.version}`);
+}
