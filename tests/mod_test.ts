@@ -1,0 +1,59 @@
+/**
+ * The public surface: every name that each entry point of the package exports, types included.
+ * When it changes on purpose: `UPDATE_SURFACE=1 deno test -A tests/mod_test.ts`, and review the
+ * difference like code.
+ */
+
+import { assertEquals } from "@std/assert";
+
+const ROOT = new URL("../", import.meta.url);
+const SNAPSHOT = new URL("./public_surface.txt", import.meta.url);
+
+/** The part of `deno doc --json` that we read. */
+interface Documentation {
+  nodes: Record<string, {
+    symbols: { name: string; declarations: { kind: string; declarationKind: string }[] }[];
+  }>;
+}
+
+async function readSurface(): Promise<string[]> {
+  const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const lines: string[] = [];
+  for (const [entry, path] of Object.entries<string>(config.exports)) {
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--json", path],
+      cwd: ROOT,
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    const { nodes } = JSON.parse(new TextDecoder().decode(stdout)) as Documentation;
+    lines.push(`${config.name}${entry.slice(1)}`);
+    lines.push(...namesIn(nodes));
+  }
+  return lines;
+}
+
+function namesIn(nodes: Documentation["nodes"]): string[] {
+  const names = new Set<string>();
+  for (const { symbols } of Object.values(nodes)) {
+    for (const { name, declarations } of symbols) {
+      for (const { kind, declarationKind } of declarations) {
+        if (declarationKind === "export") names.add(`  ${name}: ${kind}`);
+      }
+    }
+  }
+  return [...names].sort();
+}
+
+Deno.test("every entry point exports exactly the names of public_surface.txt", async () => {
+  const surface = await readSurface();
+  if (Deno.env.get("UPDATE_SURFACE")) {
+    await Deno.writeTextFile(SNAPSHOT, surface.join("\n") + "\n");
+    return;
+  }
+  const expected = (await Deno.readTextFile(SNAPSHOT)).trimEnd().split("\n");
+  assertEquals(
+    surface,
+    expected,
+    "if that is on purpose: UPDATE_SURFACE=1 deno test -A tests/mod_test.ts",
+  );
+});
