@@ -88,7 +88,9 @@ export class MappingError extends UsageError {
     super(
       problems.length === 1
         ? problems[0]!
-        : `The mapping has ${problems.length} mistakes:\n${problems.map((p) => `  - ${p}`).join("\n")}`,
+        : `The mapping has ${problems.length} mistakes:\n${
+          problems.map((p) => `  - ${p}`).join("\n")
+        }`,
       withCode("MAPPING", options),
     );
     this.problems = problems;
