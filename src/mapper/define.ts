@@ -256,6 +256,9 @@ function guardRelation(prototype: object, property: string): void {
       });
     },
     set(this: object, value: unknown) {
+      // Tells the flush to look at this object's relations.
+      const state = Managed.stateOf(this);
+      if (state !== undefined) state.related ??= new Map();
       setRelation(this, property, value);
     },
   });

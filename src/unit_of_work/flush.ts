@@ -1,0 +1,291 @@
+/**
+ * Carries a flush plan out: same-shaped rows as one statement, what does not depend on each other
+ * sent together, generated values taken back.
+ *
+ * @module
+ */
+
+import { StaleDataError } from "../errors.ts";
+import type { DeleteShape, Dialect, InsertShape, UpdateShape } from "../dialect/dialect.ts";
+import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
+import type { MappedColumn, Mapper } from "../mapper/mapper.ts";
+import type { WireRow } from "../sql/wire.ts";
+import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan.ts";
+import type { IdentityMap } from "./identity_map.ts";
+import type { Journal } from "./journal.ts";
+import { stateOf } from "./journal.ts";
+import { snapshotRelations } from "./links.ts";
+
+/** What a flush needs of a connection: statements are carried out in call order. */
+export interface StatementRunner {
+  /** Runs one statement. */
+  run(statement: DriverStatement, call?: CallOptions): Promise<DriverResult>;
+}
+
+/** What a flush works on. */
+export interface FlushTarget {
+  /** The connection, inside a transaction. */
+  readonly connection: StatementRunner;
+  /** The database's spelling. */
+  readonly dialect: Dialect;
+  /** Where new objects are entered. */
+  readonly identityMap: IdentityMap;
+  /** Where a rollback finds what to put back. */
+  readonly journal: Journal;
+  /** Signal and limit of each statement. */
+  readonly call: CallOptions;
+}
+
+/** Carries the plan out. */
+export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
+  for (const layer of plan.inserts) {
+    for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
+    await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
+  }
+  for (const update of plan.updates) completeUpdate(update);
+  await settle([
+    ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
+    ...groupBy(plan.deletes, ({ mapper }) => mapper).map((group) => deleteGroup(group, target)),
+  ]);
+}
+
+/** Waits for all, so that nothing is under way any more when the first failure is thrown. */
+async function settle(work: readonly Promise<void>[]): Promise<void> {
+  if (work.length === 1) return await work[0];
+  for (const result of await Promise.allSettled(work)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
+  return [...Map.groupBy(items, key).values()];
+}
+
+/** Takes the keys of parents that have been inserted by now. */
+function fillKeys(row: WireRow | Insert["row"], keys: readonly PendingKey[]): void {
+  for (const { index, parent, parentIndex } of keys) {
+    row[index] = stateOf(parent).row![parentIndex]!;
+  }
+}
+
+function groupInserts(layer: readonly Insert[]): Insert[][] {
+  return groupBy(layer, ({ mapper }) => mapper).flatMap((group) =>
+    groupBy(group, ({ row }) => {
+      let omitted = "";
+      for (let i = 0; i < row.length; i++) if (row[i] === undefined) omitted += `${i},`;
+      return omitted;
+    })
+  );
+}
+
+async function insertGroup(group: readonly Insert[], target: FlushTarget): Promise<void> {
+  const { dialect, connection } = target;
+  const { mapper, row: first } = group[0]!;
+  const given: number[] = [];
+  const returned: number[] = [];
+  first.forEach((wire, i) => (wire === undefined ? returned : given).push(i));
+  const shape: InsertShape = {
+    table: mapper.table,
+    columns: given.map((i) => mapper.columns[i]!),
+    returning: returned.map((i) => mapper.columns[i]!),
+  };
+  const rows = group.map(({ row }) => given.map((i) => row[i]!));
+  const statements = dialect.insertRows(shape, rows);
+  const results = await runAll(connection, statements, target.call);
+  let at = 0;
+  results.forEach((result, s) => {
+    const expected = statements[s]!.rows;
+    for (let i = 0; i < expected; i++) {
+      inserted(group[at + i]!, returned, result.rows[i] ?? [], target);
+    }
+    at += expected;
+  });
+}
+
+function runAll(
+  connection: StatementRunner,
+  statements: readonly DriverStatement[],
+  call: CallOptions,
+): Promise<DriverResult[]> {
+  // In one tick, so that the driver can send them together; the connection keeps their order.
+  return Promise.all(statements.map((statement) => connection.run(statement, call)));
+}
+
+/** The object is persistent now, with what was written and given back as its snapshot. */
+function inserted(
+  insert: Insert,
+  returned: readonly number[],
+  values: WireRow,
+  { journal, identityMap, dialect }: FlushTarget,
+): void {
+  const { object, mapper, row, pendingKeys } = insert;
+  const state = stateOf(object);
+  const { given } = journal.note(object, state);
+  const shape = mapper.shape(dialect.name);
+  returned.forEach((index, i) => {
+    row[index] = values[i]!;
+    give(object, mapper, index, row[index], given, dialect);
+  });
+  for (const { index } of pendingKeys) {
+    give(object, mapper, index, row[index]!, given, dialect);
+  }
+  state.row = row as WireRow;
+  state.shape = shape;
+  state.key = shape.keyOf(state.row);
+  state.status = "persistent";
+  identityMap.of(mapper).set(state.key, object);
+  normalise(object, mapper, state.row);
+  snapshotRelations(object, mapper, state);
+}
+
+/** A nullable key that was left open is null in the row, and so in the object. */
+function normalise(object: object, mapper: Mapper, row: WireRow): void {
+  const properties = object as Record<string, unknown>;
+  mapper.columns.forEach((column, i) => {
+    if (row[i] === null && properties[column.property] === undefined) {
+      properties[column.property] = null;
+    }
+  });
+}
+
+function give(
+  object: object,
+  mapper: Mapper,
+  index: number,
+  wire: WireRow[number],
+  given: Set<string>,
+  dialect: Dialect,
+): void {
+  const column = mapper.columns[index]!;
+  const properties = object as Record<string, unknown>;
+  if (properties[column.property] === undefined) given.add(column.property);
+  properties[column.property] = wire === null
+    ? null
+    : mapper.shape(dialect.name).codecs[index]!.decode(wire);
+}
+
+/** An update that a ring of inserts left behind gets its row and key now. */
+function completeUpdate(update: Update): void {
+  const state = stateOf(update.object);
+  if (update.row.length === 0) {
+    update.row.push(...state.row!);
+    (update.key as WireRow).push(...state.shape!.keyIndexes.map((index) => state.row![index]!));
+  }
+  fillKeys(update.row, update.pendingKeys);
+}
+
+function groupUpdates(updates: readonly Update[]): Update[][] {
+  return groupBy(updates, ({ mapper }) => mapper)
+    .flatMap((group) => groupBy(group, ({ changed }) => changed.join()))
+    // By key, so that two flushes lock their rows in the same order.
+    .map((group) => group.sort((a, b) => compareKeys(a.key, b.key)));
+}
+
+function compareKeys(a: WireRow, b: WireRow): number {
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i]!, b[i]!];
+    // Decimal text of different length sorts by length, as the numbers do.
+    if (typeof x === "string" && typeof y === "string" && x.length !== y.length) {
+      return x.length - y.length;
+    }
+    if (x < y) return -1;
+    if (x > y) return 1;
+  }
+  return 0;
+}
+
+async function updateGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
+  const { mapper, changed } = group[0]!;
+  const shape: UpdateShape = {
+    table: mapper.table,
+    keys: mapper.primaryKey,
+    columns: changed.map((i) => mapper.columns[i]!),
+  };
+  const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
+  const statements = target.dialect.updateRows(shape, rows);
+  const results = await runAll(target.connection, statements, target.call);
+  checkCount("updated", group, results);
+  for (const update of group) updated(update, target);
+}
+
+function updated(update: Update, { journal, identityMap, dialect }: FlushTarget): void {
+  const { object, mapper, row, changed, pendingKeys } = update;
+  const state = stateOf(object);
+  const { given } = journal.note(object, state);
+  for (const index of changed) {
+    // A key that follows a relation; everything else is what the object says already.
+    const column = mapper.columns[index]!;
+    if (pendingKeys.some((key) => key.index === index) || isKey(column)) {
+      give(object, mapper, index, row[index]!, given, dialect);
+    }
+  }
+  const key = state.shape!.keyOf(row);
+  if (key !== state.key) {
+    identityMap.of(mapper).delete(state.key!);
+    identityMap.of(mapper).set(key, object);
+    state.key = key;
+  }
+  state.row = row;
+  dropStaleRelations(object, mapper, changed, state.related);
+  snapshotRelations(object, mapper, state);
+}
+
+function isKey(column: MappedColumn): boolean {
+  return column.defined.spec.references !== undefined;
+}
+
+/** A key that was changed by hand leaves the relation it belongs to unloaded. */
+function dropStaleRelations(
+  object: object,
+  mapper: Mapper,
+  changed: readonly number[],
+  related: ReadonlyMap<string, unknown> | undefined,
+): void {
+  if (related === undefined) return;
+  for (const relation of mapper.relations.values()) {
+    if (relation.kind !== "belongsTo" || !Object.hasOwn(object, relation.property)) continue;
+    if (!changed.includes(mapper.columns.indexOf(relation.localColumn))) continue;
+    const parent = (object as Record<string, unknown>)[relation.property] as object | null;
+    const parentKey = parent === null
+      ? null
+      : (parent as Record<string, unknown>)[relation.targetColumn.property];
+    if (parentKey !== (object as Record<string, unknown>)[relation.localColumn.property]) {
+      delete (object as Record<string, unknown>)[relation.property];
+    }
+  }
+}
+
+async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promise<void> {
+  const { mapper } = group[0]!;
+  const shape: DeleteShape = { table: mapper.table, keys: mapper.primaryKey };
+  const keys = group.map(({ key }) => key).sort(compareKeys);
+  const results = await runAll(
+    target.connection,
+    target.dialect.deleteRows(shape, keys),
+    target.call,
+  );
+  checkCount("deleted", group, results);
+  for (const { object } of group) {
+    const state = stateOf(object);
+    target.journal.note(object, state);
+    target.identityMap.of(mapper).delete(state.key!);
+    state.status = "deleted";
+  }
+}
+
+function checkCount(
+  verb: string,
+  group: readonly { readonly mapper: Mapper; readonly object: object }[],
+  results: readonly DriverResult[],
+): void {
+  const count = results.reduce((sum, result) => sum + result.rowCount, 0);
+  if (count === group.length) return;
+  const { mapper } = group[0]!;
+  const names = group.slice(0, 5).map(({ object }) => mapper.describe(object)).join("; ");
+  throw new StaleDataError(
+    `${group.length} rows of ${mapper.name} were to be ${verb}, and ${count} were: ${names}${
+      group.length > 5 ? "; …" : ""
+    }`,
+    { hint: "Somebody else deleted the others meanwhile; load the objects again" },
+  );
+}

@@ -1,0 +1,360 @@
+/**
+ * The flush plan: what is to be written, in which order. Made synchronously, as a picture of the
+ * objects at that moment; knows no connection.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors.ts";
+import { type InstanceState, Managed } from "../mapper/instance_state.ts";
+import type { MappedColumn, Mapper } from "../mapper/mapper.ts";
+import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import { topologicalSort } from "../util/topological_sort.ts";
+import type { Link } from "./links.ts";
+
+/** A key of a new row that is known only when its parent has been inserted. */
+export interface PendingKey {
+  /** Index of the column. */
+  readonly index: number;
+  /** The object to take it from. */
+  readonly parent: object;
+  /** Index of the parent's column. */
+  readonly parentIndex: number;
+}
+
+/** A new row. */
+export interface Insert {
+  /** The object. */
+  readonly object: object;
+  /** Its mapper. */
+  readonly mapper: Mapper;
+  /** Wire values by the mapper's columns; undefined where the database gives the value. */
+  readonly row: (WireValue | undefined)[];
+  /** Keys to fill in before it is sent. */
+  readonly pendingKeys: PendingKey[];
+}
+
+/** A changed row. */
+export interface Update {
+  /** The object. */
+  readonly object: object;
+  /** Its mapper. */
+  readonly mapper: Mapper;
+  /** The primary key as it is in the database. */
+  readonly key: WireRow;
+  /** Indexes of the columns that are written, ascending. */
+  readonly changed: number[];
+  /** Wire values by the mapper's columns: what the snapshot becomes. */
+  readonly row: WireRow;
+  /** Keys to fill in before it is sent. */
+  readonly pendingKeys: PendingKey[];
+}
+
+/** A row to be deleted. */
+export interface Delete {
+  /** The object. */
+  readonly object: object;
+  /** Its mapper. */
+  readonly mapper: Mapper;
+  /** The primary key. */
+  readonly key: WireRow;
+}
+
+/** What a flush carries out. */
+export interface FlushPlan {
+  /** Layers in order; the rows of a layer do not depend on each other. */
+  readonly inserts: readonly (readonly Insert[])[];
+  /** After the inserts. */
+  readonly updates: readonly Update[];
+  /** After the updates, dependents first. */
+  readonly deletes: readonly Delete[];
+}
+
+/** What a plan is made of. */
+export interface FlushInput {
+  /** How values are encoded. */
+  readonly dialect: DialectName;
+  /** All mappers, for the order of tables. */
+  readonly mappers: readonly Mapper[];
+  /** New objects. */
+  readonly pending: readonly { readonly object: object; readonly mapper: Mapper }[];
+  /** Managed objects that differ from their rows. */
+  readonly changed: readonly {
+    readonly object: object;
+    readonly state: InstanceState;
+    readonly columns: readonly number[];
+  }[];
+  /** Objects to be deleted. */
+  readonly deleted: readonly { readonly object: object; readonly state: InstanceState }[];
+  /** Keys that follow objects. */
+  readonly links: readonly Link[];
+}
+
+/**
+ * Makes the plan.
+ *
+ * @throws {InputError} when a value cannot be stored, before anything was sent.
+ */
+export function planFlush(input: FlushInput): FlushPlan {
+  const { dialect } = input;
+  const linksOf = groupLinks(input.links);
+  const inserts = new Map<object, Insert>();
+  for (const { object, mapper } of input.pending) {
+    inserts.set(object, planInsert(object, mapper, dialect, linksOf.get(object)));
+  }
+  const updates = new Map<object, Update>();
+  for (const { object, state, columns } of input.changed) {
+    updates.set(object, planUpdate(object, state, columns, dialect));
+  }
+  for (const [object, links] of linksOf) {
+    for (const link of links) {
+      const insert = inserts.get(object);
+      const target = insert ?? updates.get(object) ?? newUpdate(object, dialect);
+      if (target === undefined) continue;
+      applyLink(target, link, inserts);
+      if (insert === undefined && touches(target as Update)) updates.set(object, target as Update);
+    }
+  }
+  const order = topologicalSort(
+    input.mappers,
+    (mapper) =>
+      mapper.table.foreignKeys.map((key) =>
+        input.mappers.find((other) => other.table === key.target)!
+      ),
+  );
+  const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
+  const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper));
+  const layers = order.flatMap((_, i) => layer(byRing.get(i) ?? [], inserts, updates));
+  for (const insert of inserts.values()) checkComplete(insert);
+  const deletes = input.deleted
+    .map(({ object, state }): Delete => ({ object, mapper: state.mapper, key: keyOf(state) }))
+    .sort((a, b) => ringOf.get(b.mapper)! - ringOf.get(a.mapper)!);
+  return {
+    inserts: layers,
+    updates: [...updates.values()].filter((update) => touches(update)),
+    deletes,
+  };
+}
+
+function groupLinks(links: readonly Link[]): Map<object, Link[]> {
+  const byChild = new Map<object, Link[]>();
+  for (const link of links) {
+    const list = byChild.get(link.child);
+    if (list === undefined) byChild.set(link.child, [link]);
+    // A new parent says more than the old one's "no longer mine".
+    else if (link.parent !== null) list.push(link);
+    else list.unshift(link);
+  }
+  return byChild;
+}
+
+/** The primary key of a managed object as it is in the database. */
+export function keyOf(state: InstanceState): WireRow {
+  return state.shape!.keyIndexes.map((index) => state.row![index]!);
+}
+
+function planInsert(
+  object: object,
+  mapper: Mapper,
+  dialect: DialectName,
+  links: readonly Link[] | undefined,
+): Insert {
+  const row: (WireValue | undefined)[] = [];
+  const { columns, codecs } = mapper.shape(dialect);
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns[i]!;
+    const value = (object as Record<string, unknown>)[column.property];
+    if (value === undefined) {
+      const given = column.generated || column.defaultSql !== undefined;
+      if (!given && !column.nullable && !links?.some((link) => link.column === column)) {
+        throw new InputError(`"${column.label}" has no value`, {
+          hint: column.defined.spec.references === undefined
+            ? `Set it before the ${mapper.name} is flushed`
+            : `Set it, or the relation it belongs to, before the ${mapper.name} is flushed`,
+        });
+      }
+      row.push(given ? undefined : null);
+    } else row.push(encode(value, column, codecs[i]!));
+  }
+  return { object, mapper, row, pendingKeys: [] };
+}
+
+/** A column's value on the wire, null included. */
+function encode(
+  value: unknown,
+  column: MappedColumn,
+  codec: { encode(value: unknown, label: string): WireValue },
+): WireValue {
+  if (value !== null) return codec.encode(value, column.label);
+  if (column.nullable) return null;
+  throw new InputError(`"${column.label}" takes no null`, {
+    hint: "Give it a value, or declare the column nullable()",
+  });
+}
+
+function planUpdate(
+  object: object,
+  state: InstanceState,
+  changed: readonly number[],
+  dialect: DialectName,
+): Update {
+  const { mapper } = state;
+  const { codecs } = mapper.shape(dialect);
+  const row = state.row!.slice();
+  for (const index of changed) {
+    const column = mapper.columns[index]!;
+    row[index] = encode(
+      (object as Record<string, unknown>)[column.property],
+      column,
+      codecs[index]!,
+    );
+  }
+  return { object, mapper, key: keyOf(state), changed: [...changed], row, pendingKeys: [] };
+}
+
+/** An update that so far changes nothing; none for objects a flush does not write. */
+function newUpdate(object: object, dialect: DialectName): Update | undefined {
+  const state = Managed.stateOf(object);
+  return state?.status === "persistent" ? planUpdate(object, state, [], dialect) : undefined;
+}
+
+function touches(update: Update): boolean {
+  return update.changed.length > 0;
+}
+
+function applyLink(
+  target: Insert | Update,
+  link: Link,
+  inserts: ReadonlyMap<object, Insert>,
+): void {
+  const index = target.mapper.columns.indexOf(link.column);
+  if (link.parent === null) {
+    if (!link.column.nullable) {
+      throw new InputError(
+        `${
+          target.mapper.describe(target.object)
+        } lost its parent, and "${link.column.label}" takes no null`,
+        { hint: "Delete the object with session.delete(), or give it another parent" },
+      );
+    }
+    write(target, index, null);
+    return;
+  }
+  const parentMapper = inserts.get(link.parent)?.mapper ?? Managed.stateOf(link.parent)?.mapper;
+  if (parentMapper === undefined) return;
+  const parentIndex = parentMapper.columns.indexOf(link.parentColumn);
+  const known = inserts.get(link.parent)?.row[parentIndex] ??
+    (inserts.has(link.parent) ? undefined : Managed.stateOf(link.parent)!.row![parentIndex]);
+  if (known !== undefined && !inserts.has(link.parent)) {
+    write(target, index, known);
+    return;
+  }
+  // Even where the new parent's key is known, its row has to be there first.
+  target.pendingKeys.push({ index, parent: link.parent, parentIndex });
+  write(target, index, known ?? null);
+}
+
+function write(target: Insert | Update, index: number, wire: WireValue): void {
+  if ("changed" in target) {
+    const pending = target.pendingKeys.some((key) => key.index === index);
+    if (target.row[index] === wire && !pending) return;
+    if (!target.changed.includes(index)) {
+      target.changed.push(index);
+      target.changed.sort((a, b) => a - b);
+    }
+  }
+  target.row[index] = wire;
+}
+
+/**
+ * Cuts inserts into layers: a row comes after the rows its keys are taken from (Kahn 1962). A
+ * ring is broken at a nullable key, which a later UPDATE fills in.
+ */
+function layer(
+  members: readonly Insert[],
+  inserts: ReadonlyMap<object, Insert>,
+  updates: Map<object, Update>,
+): Insert[][] {
+  const waiting = new Map<Insert, number>();
+  const dependents = new Map<Insert, Insert[]>();
+  const inside = new Set(members);
+  for (const insert of members) {
+    let count = 0;
+    for (const { parent } of insert.pendingKeys) {
+      const other = inserts.get(parent)!;
+      if (!inside.has(other)) continue;
+      count++;
+      const list = dependents.get(other);
+      if (list === undefined) dependents.set(other, [insert]);
+      else list.push(insert);
+    }
+    waiting.set(insert, count);
+  }
+  const layers: Insert[][] = [];
+  let ready = members.filter((insert) => waiting.get(insert) === 0);
+  while (waiting.size > 0) {
+    if (ready.length === 0) ready = [breakRing([...waiting.keys()], inside, inserts, updates)];
+    layers.push(ready);
+    for (const insert of ready) {
+      waiting.delete(insert);
+      inside.delete(insert);
+    }
+    const next: Insert[] = [];
+    for (const insert of ready) {
+      for (const dependent of dependents.get(insert) ?? []) {
+        if (!waiting.has(dependent)) continue;
+        const left = waiting.get(dependent)! - 1;
+        waiting.set(dependent, left);
+        if (left === 0) next.push(dependent);
+      }
+    }
+    ready = next;
+  }
+  return layers;
+}
+
+/** Takes a row whose open keys are all nullable out of a ring, and leaves those keys to an UPDATE. */
+function breakRing(
+  ring: readonly Insert[],
+  inside: ReadonlySet<Insert>,
+  inserts: ReadonlyMap<object, Insert>,
+  updates: Map<object, Update>,
+): Insert {
+  const open = (insert: Insert) =>
+    insert.pendingKeys.filter(({ parent }) => inside.has(inserts.get(parent)!));
+  const insert = ring.find((candidate) =>
+    open(candidate).every(({ index }) => candidate.mapper.columns[index]!.nullable)
+  );
+  if (insert === undefined) {
+    const names = [...new Set(ring.map(({ mapper }) => mapper.name))].join(", ");
+    throw new InputError(`New objects of ${names} need each other's keys, and none takes null`, {
+      hint: "Declare one of the foreign keys nullable(), so that it can be set by a second step",
+    });
+  }
+  const later = open(insert);
+  for (const key of later) {
+    insert.pendingKeys.splice(insert.pendingKeys.indexOf(key), 1);
+    insert.row[key.index] = null;
+  }
+  updates.set(insert.object, {
+    object: insert.object,
+    mapper: insert.mapper,
+    // Filled in when the row has been inserted and its key is known.
+    key: [],
+    changed: later.map(({ index }) => index).sort((a, b) => a - b),
+    row: [],
+    pendingKeys: later,
+  });
+  return insert;
+}
+
+/** A key that no relation fills must not be null by accident. */
+function checkComplete({ mapper, row, pendingKeys }: Insert): void {
+  mapper.columns.forEach((column, index) => {
+    if (row[index] !== null || column.nullable) return;
+    if (pendingKeys.some((key) => key.index === index)) return;
+    throw new InputError(`"${column.label}" has no value`, {
+      hint: "Set it, or the relation it belongs to",
+    });
+  });
+}

@@ -1,0 +1,33 @@
+/**
+ * The identity map: within a session, one row is one object.
+ *
+ * @module
+ */
+
+import type { IdentityKey } from "../mapper/instance_state.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+
+/** Objects by class and primary key. */
+export class IdentityMap {
+  readonly #byMapper: Map<IdentityKey, object>[] = [];
+
+  /** The objects of one class, by key; made on first use, and then always the same map. */
+  of(mapper: Mapper): Map<IdentityKey, object> {
+    return this.#byMapper[mapper.index] ??= new Map();
+  }
+
+  /** How many objects there are. */
+  get size(): number {
+    return this.#byMapper.reduce((sum, map) => sum + (map?.size ?? 0), 0);
+  }
+
+  /** All objects, class by class. */
+  *values(): Generator<object> {
+    for (const map of this.#byMapper) if (map !== undefined) yield* map.values();
+  }
+
+  /** Forgets all objects. */
+  clear(): void {
+    this.#byMapper.length = 0;
+  }
+}

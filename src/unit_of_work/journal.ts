@@ -1,0 +1,66 @@
+/**
+ * The journal: what a rollback has to put back. Every transaction and every savepoint has one; an
+ * object is noted before a flush first touches it there.
+ *
+ * @module
+ */
+
+import { type InstanceState, type InstanceStatus, Managed } from "../mapper/instance_state.ts";
+import type { IdentityKey } from "../mapper/instance_state.ts";
+import type { WireRow } from "../sql/wire.ts";
+
+/** How an object was. */
+export interface Note {
+  /** Its status then. */
+  readonly status: InstanceStatus;
+  /** Its snapshot then. */
+  readonly row: WireRow | undefined;
+  /** Its identity then. */
+  readonly key: IdentityKey | undefined;
+  /** Its relations then. */
+  readonly related: ReadonlyMap<string, unknown> | undefined;
+  /** For new objects: the properties that the flush gave it. */
+  readonly given: Set<string>;
+}
+
+/** The notes of one transaction or savepoint. */
+export class Journal {
+  readonly #notes = new Map<object, Note>();
+
+  /** Notes an object, unless it was noted before, and gives its note. */
+  note(object: object, state: InstanceState): Note {
+    let note = this.#notes.get(object);
+    if (note === undefined) {
+      note = {
+        status: state.status,
+        row: state.row,
+        key: state.key,
+        related: state.related && new Map(state.related),
+        given: new Set(),
+      };
+      this.#notes.set(object, note);
+    }
+    return note;
+  }
+
+  /** All notes, latest first. */
+  entries(): (readonly [object, Note])[] {
+    return [...this.#notes].reverse();
+  }
+
+  /** Takes over the notes of an inner savepoint that was released. */
+  absorb(inner: Journal): void {
+    for (const [object, note] of inner.#notes) {
+      const own = this.#notes.get(object);
+      if (own === undefined) this.#notes.set(object, note);
+      else for (const property of note.given) own.given.add(property);
+    }
+  }
+}
+
+/** The state of a managed object. */
+export function stateOf(object: object): InstanceState {
+  const state = Managed.stateOf(object);
+  if (state === undefined) throw new Error("BUG: a managed object has no state");
+  return state;
+}

@@ -1,0 +1,313 @@
+/**
+ * The unit of work of one session: which objects it manages, what became of them, and how a
+ * rollback puts them back. Sends nothing itself; the session says when and over which connection.
+ *
+ * @module
+ */
+
+import { InstanceStateError } from "../errors.ts";
+import type { Dialect } from "../dialect/dialect.ts";
+import type { CallOptions } from "../dialect/driver.ts";
+import { setRelation } from "../mapper/define.ts";
+import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+import type { Registry } from "../mapper/registry.ts";
+import type { WireRow } from "../sql/wire.ts";
+import { flush, type StatementRunner } from "./flush.ts";
+import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
+import { IdentityMap } from "./identity_map.ts";
+import { Journal, type Note, stateOf } from "./journal.ts";
+import { type Link, visitRelations } from "./links.ts";
+
+/** The objects of one session. */
+export class UnitOfWork {
+  /** One object per row. */
+  readonly identityMap: IdentityMap = new IdentityMap();
+  readonly #owner: InstanceOwner;
+  readonly #registry: Registry;
+  readonly #dialect: Dialect;
+  readonly #pending = new Set<object>();
+  readonly #deleted = new Set<object>();
+  /** The open transaction's journal, and those of its savepoints. */
+  readonly #journals: Journal[] = [];
+
+  /** Belongs to `owner`. */
+  constructor(owner: InstanceOwner, registry: Registry, dialect: Dialect) {
+    this.#owner = owner;
+    this.#registry = registry;
+    this.#dialect = dialect;
+  }
+
+  /** Objects to be inserted by the next flush. */
+  get pending(): readonly object[] {
+    return [...this.#pending];
+  }
+
+  /** Objects to be deleted by the next flush. */
+  get deleted(): readonly object[] {
+    return [...this.#deleted];
+  }
+
+  /** Managed objects that differ from their rows, or whose relations changed. */
+  get dirty(): object[] {
+    const { changed, links } = this.#picture({ join: false });
+    const dirty = new Set(changed.map(({ object }) => object));
+    for (const { child } of links) {
+      if (Managed.stateOf(child)?.status === "persistent") dirty.add(child);
+    }
+    return [...dirty];
+  }
+
+  /** A managed object: its row is loaded or written. */
+  manage(object: object, mapper: Mapper, row: WireRow): InstanceState {
+    const state = new InstanceState(mapper, "persistent", this.#owner);
+    const shape = mapper.shape(this.#dialect.name);
+    state.row = row;
+    state.shape = shape;
+    state.key = shape.keyOf(row);
+    Managed.setState(object, state);
+    this.identityMap.of(mapper).set(state.key, object);
+    return state;
+  }
+
+  /**
+   * Makes a new object, and all new objects that hang on it, pending. An object marked for
+   * deletion is kept after all.
+   *
+   * @throws {InstanceStateError} when the object belongs to another session, or did.
+   */
+  add(object: object): void {
+    this.#join(object);
+    const queue = [object];
+    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+      visitRelations(next, this.#registry.mapperOf(next), Managed.stateOf(next), {
+        reached: (other) => {
+          if (this.#join(other)) queue.push(other);
+        },
+        link: () => {},
+      });
+    }
+  }
+
+  /** Takes one object in; true if it was new. */
+  #join(object: object): boolean {
+    const mapper = this.#registry.mapperOf(object);
+    const state = Managed.stateOf(object);
+    if (state === undefined) {
+      Managed.setState(object, new InstanceState(mapper, "pending", this.#owner));
+      this.#pending.add(object);
+      return true;
+    }
+    this.#deleted.delete(object);
+    if (state.owner === this.#owner && state.status !== "deleted") return false;
+    throw new InstanceStateError(
+      `${mapper.describe(object)} is ${state.status}${
+        state.owner !== undefined && state.owner !== this.#owner ? " in another session" : ""
+      } and cannot be added`,
+      { hint: "Load it in this session, or make a new object" },
+    );
+  }
+
+  /** Marks an object for deletion; a pending one is simply forgotten. */
+  delete(object: object): void {
+    const mapper = this.#registry.mapperOf(object);
+    const state = Managed.stateOf(object);
+    if (state?.owner === this.#owner && state.status === "pending") {
+      this.#forget(object);
+      return;
+    }
+    if (state?.owner !== this.#owner || state.status !== "persistent") {
+      const found = state === undefined ? "transient" : state.status;
+      throw new InstanceStateError(
+        `${mapper.describe(object)} is ${found} and cannot be deleted by this session`,
+        { hint: "Load it in this session first" },
+      );
+    }
+    this.#deleted.add(object);
+  }
+
+  /** A pending object becomes transient again. */
+  #forget(object: object): void {
+    this.#pending.delete(object);
+    Managed.setState(object, undefined);
+  }
+
+  /** True if a flush would send something. */
+  get hasChanges(): boolean {
+    if (this.#pending.size > 0 || this.#deleted.size > 0) return true;
+    const { changed, links } = this.#picture({ join: false });
+    return changed.length > 0 || links.length > 0;
+  }
+
+  /** True if the object differs from its row. */
+  isModified(object: object): boolean {
+    const state = Managed.stateOf(object);
+    if (state?.status === "pending") return true;
+    return state?.row !== undefined && state.shape!.changes(object, state.row) !== null;
+  }
+
+  /** Looks at all objects once. With `join`, new objects found over relations become pending. */
+  #picture({ join }: { join: boolean }): {
+    changed: FlushInput["changed"][number][];
+    links: Link[];
+  } {
+    const changed: FlushInput["changed"][number][] = [];
+    const links: Link[] = [];
+    const queue = [...this.#pending];
+    const visitor = {
+      reached: (object: object) => {
+        if (join && this.#join(object)) queue.push(object);
+      },
+      link: (link: Link) => links.push(link),
+    };
+    for (const object of this.identityMap.values()) {
+      if (this.#deleted.has(object)) continue;
+      const state = stateOf(object);
+      const columns = state.shape!.changes(object, state.row!);
+      if (columns !== null) changed.push({ object, state, columns });
+      if (state.related !== undefined) visitRelations(object, state.mapper, state, visitor);
+    }
+    for (let i = 0; i < queue.length; i++) {
+      const object = queue[i]!;
+      visitRelations(object, this.#registry.mapperOf(object), undefined, visitor);
+    }
+    return { changed, links };
+  }
+
+  /** What is to be written, as of now; undefined if there is nothing. */
+  plan(): FlushPlan | undefined {
+    const { changed, links } = this.#picture({ join: true });
+    if (
+      changed.length === 0 && links.length === 0 && this.#pending.size === 0 &&
+      this.#deleted.size === 0
+    ) return undefined;
+    return planFlush({
+      dialect: this.#dialect.name,
+      mappers: this.#registry.mappers,
+      pending: [...this.#pending].map((object) => ({
+        object,
+        mapper: this.#registry.mapperOf(object),
+      })),
+      changed,
+      deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
+      links,
+    });
+  }
+
+  /** Carries a plan out, inside a transaction begun here. */
+  async flush(plan: FlushPlan, connection: StatementRunner, call: CallOptions): Promise<void> {
+    const journal = this.#journals.at(-1);
+    if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
+    // Noted before anything is sent, so that a failure in the middle finds every object.
+    for (const layer of plan.inserts) {
+      for (const { object } of layer) {
+        journal.note(object, stateOf(object));
+        this.#pending.delete(object);
+      }
+    }
+    for (const { object } of plan.deletes) {
+      journal.note(object, stateOf(object));
+      this.#deleted.delete(object);
+    }
+    await flush(plan, {
+      connection,
+      dialect: this.#dialect,
+      identityMap: this.identityMap,
+      journal,
+      call,
+    });
+  }
+
+  /** A transaction or savepoint begins. */
+  begin(): void {
+    this.#journals.push(new Journal());
+  }
+
+  /** It ends well: what it did stays. */
+  commit(): void {
+    const journal = this.#journals.pop();
+    const outer = this.#journals.at(-1);
+    if (journal === undefined) return;
+    if (outer !== undefined) return outer.absorb(journal);
+    for (const [object] of journal.entries()) {
+      const state = Managed.stateOf(object);
+      if (state?.status === "deleted") detach(state);
+    }
+  }
+
+  /** It is undone: every object is as it was when it began. */
+  rollback(): void {
+    const journal = this.#journals.pop();
+    for (const object of this.#pending) this.#forget(object);
+    this.#deleted.clear();
+    for (const [object, note] of journal?.entries() ?? []) this.#restore(object, note);
+    for (const object of this.identityMap.values()) revert(object, stateOf(object));
+  }
+
+  #restore(object: object, note: Note): void {
+    const state = stateOf(object);
+    const map = this.identityMap.of(state.mapper);
+    if (state.key !== undefined && map.get(state.key) === object) map.delete(state.key);
+    if (note.status === "pending") {
+      for (const property of note.given) delete (object as Record<string, unknown>)[property];
+      Managed.setState(object, undefined);
+      return;
+    }
+    state.status = note.status;
+    state.row = note.row;
+    state.key = note.key;
+    state.related = note.related && new Map(note.related);
+    map.set(state.key!, object);
+    state.shape!.fill(object, state.row!);
+  }
+
+  /** Lets go of one object. */
+  expunge(object: object): void {
+    const state = Managed.stateOf(object);
+    if (state?.owner !== this.#owner) return;
+    if (state.status === "pending") return this.#forget(object);
+    this.identityMap.of(state.mapper).delete(state.key!);
+    this.#deleted.delete(object);
+    detach(state);
+  }
+
+  /** Lets go of all objects. */
+  close(): void {
+    for (const object of this.#pending) this.#forget(object);
+    for (const object of this.identityMap.values()) detach(stateOf(object));
+    this.identityMap.clear();
+    this.#deleted.clear();
+    this.#journals.length = 0;
+  }
+}
+
+function detach(state: InstanceState): void {
+  state.status = "detached";
+  state.owner = undefined;
+}
+
+/** Undoes what was assigned since the snapshot: columns, collections and references. */
+function revert(object: object, state: InstanceState): void {
+  if (state.shape!.changes(object, state.row!) !== null) state.shape!.fill(object, state.row!);
+  if (state.related === undefined) return;
+  for (const { property } of state.mapper.relations.values()) {
+    if (!Object.hasOwn(object, property)) continue;
+    const properties = object as Record<string, unknown>;
+    if (!state.related.has(property)) {
+      delete properties[property];
+      continue;
+    }
+    const before = state.related.get(property);
+    const now = properties[property];
+    if (!Array.isArray(before)) setRelation(object, property, before);
+    else setRelation(object, property, restored(now, before));
+  }
+}
+
+/** The same array where there is one, with its members of then: programs may hold on to it. */
+function restored(now: unknown, before: readonly unknown[]): unknown[] {
+  if (!Array.isArray(now)) return [...before];
+  now.length = before.length;
+  before.forEach((member, i) => now[i] = member);
+  return now;
+}
