@@ -6,6 +6,7 @@
 
 import {
   CheckViolationError,
+  CommitUnknownError,
   ConnectError,
   type ConnectionErrorOptions,
   ConnectionLostError,
@@ -159,6 +160,27 @@ export function connectionLostError(fields: DatabaseErrorFields): ConnectionLost
     `The server ended the connection: ${fields.message ?? "no reason given"} (${fields.code})`,
     { sqlState: fields.code },
   );
+}
+
+/** The error for a connection that ended without a word of the server's. */
+export function lostError(target: string, error: Error | undefined): ConnectionLostError {
+  return new ConnectionLostError(
+    `The connection to ${target} was lost: ${error?.message ?? "it was closed without a reason"}`,
+    error === undefined ? {} : { cause: error },
+  );
+}
+
+/** The error of a COMMIT whose answer did not come. */
+export function commitUnknownError(cause: unknown): CommitUnknownError {
+  return new CommitUnknownError(
+    "The connection was lost after COMMIT was sent: whether the transaction was stored is not known",
+    { hint: "Look whether its effects are there before running it again", cause },
+  );
+}
+
+/** The error of a statement that was given up after `timeout` milliseconds. */
+export function tooSlowError(statement: string, timeout: number): StatementTimeoutError {
+  return new StatementTimeoutError(`The statement took longer than ${timeout} ms`, { statement });
 }
 
 const connectCodes: Readonly<Record<string, readonly [code: string, hint: string]>> = {

@@ -1,0 +1,25 @@
+/**
+ * PostgreSQL, by npm `postgres`. Importing it is only needed for `postgresDriver()`: an engine with a
+ * `postgres:` URL loads it by itself.
+ *
+ * @module
+ */
+
+export { postgresDriver } from "./driver.ts";
+export type { PostgresConfig, PostgresTls, TlsMode } from "./options.ts";
+export type {
+  BeginOptions,
+  CallOptions,
+  DialectName,
+  Driver,
+  DriverColumn,
+  DriverConnection,
+  DriverCursor,
+  DriverResult,
+  DriverStatement,
+  Isolation,
+  PoolKind,
+  TransactionStatus,
+  WireRow,
+  WireValue,
+} from "../driver.ts";

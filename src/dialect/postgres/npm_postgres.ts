@@ -1,0 +1,216 @@
+/**
+ * The one place that knows the inside of npm `postgres` (3.4.9, pinned): an instance of it that lives
+ * on a socket of ours, and statements with our own hooks. `internals_test.ts` has a canary for each
+ * thing that this file rests on.
+ *
+ * - Options that bear `shared` are taken as they are: no default, no `PG*` variable, no parser.
+ * - `socket` is called once for each connection made; what it gives is only listened to and written to.
+ * - A `Query` reports through its own `resolve` and `reject`, at ReadyForQuery, synchronously. Since
+ *   both are replaced, the promise inside a `Query` never settles, and so is never left unhandled.
+ * - With `forEachFn` rows never enter the driver's result, where those of a failed statement would
+ *   stay behind.
+ * - `describeFirst` held at false sends a new statement in one round trip instead of two, which it can
+ *   be because no parameter is ever serialised by its type.
+ * - A truthy `retried` keeps the driver from sending a failed statement once more. It would do so after
+ *   whatever was pipelined behind it: after the COMMIT, and so in autocommit.
+ *
+ * @module
+ */
+
+import type { Buffer } from "node:buffer";
+import postgres from "postgres";
+import type { DriverColumn, WireRow, WireValue } from "../driver.ts";
+import { emptyAnswer, greeting } from "./messages.ts";
+
+/** What the driver says of a statement that ended well. */
+export interface NpmResult {
+  /** The number in the command tag. */
+  readonly count: number | null;
+  /** The words in the command tag; null for an empty statement. */
+  readonly command: string | null;
+  /** The same array for each run of a prepared statement. */
+  readonly columns: readonly DriverColumn[] | null | undefined;
+}
+
+/** How a statement is sent: kept prepared, by the extended protocol, or by the simple protocol. */
+export type SendMode = "prepared" | "unprepared" | "simple";
+
+/** A statement on its way through the driver. */
+export interface Sending {
+  /** The SQL. */
+  readonly text: string;
+  /** Text and null only. */
+  readonly params: readonly WireValue[];
+  /** How. */
+  readonly mode: SendMode;
+  /** The driver has this text prepared already. */
+  readonly known: boolean;
+  /** Where the rows go. */
+  readonly rows: WireRow[];
+}
+
+/** Who is told how statements end. */
+export interface SendingListener<S extends Sending> {
+  /** Called at ReadyForQuery, when no error came. */
+  answered(sending: S, result: NpmResult): void;
+  /** Called at ReadyForQuery after an error of the server's. */
+  refused(sending: S): void;
+  /** The driver itself failed; it is not to be used any more. */
+  broken(error: unknown): void;
+  /** Bytes for the server. */
+  write(bytes: Uint8Array): void;
+}
+
+interface Query {
+  isRaw: "values";
+  forEachFn: (row: WireRow) => void;
+  resolve: (result: NpmResult) => void;
+  reject: (error: unknown) => void;
+  retried: object;
+  execute(): void;
+}
+
+interface Sql {
+  unsafe(text: string, params: readonly WireValue[], options: object): Query;
+}
+
+const modes: Readonly<Record<SendMode, object>> = {
+  prepared: { prepare: true, simple: false },
+  unprepared: { prepare: false, simple: false },
+  simple: { prepare: false, simple: true },
+};
+
+/** Given to `reject` instead of the server's error. The keys keep the driver from decorating it. */
+const serverError = Object.freeze({ query: undefined, parameters: undefined });
+const neverFirst = { get: () => false, set: () => {} };
+
+/** An instance of npm `postgres` on a socket of ours. */
+export class NpmPostgres<S extends Sending> {
+  readonly #sql: Sql;
+  readonly #socket: DriverSocket;
+  readonly #listener: SendingListener<S>;
+
+  private constructor(listener: SendingListener<S>) {
+    this.#listener = listener;
+    this.#socket = new DriverSocket((bytes) => listener.write(bytes));
+    this.#sql = (postgres as unknown as (options: object) => Sql)(optionsFor(this.#socket));
+  }
+
+  /** Makes one that is ready for statements. Nothing is sent by this itself. */
+  static async open<S extends Sending>(listener: SendingListener<S>): Promise<NpmPostgres<S>> {
+    const npm = new NpmPostgres(listener);
+    // The driver connects for a first statement only, which the socket answers by itself
+    await new Promise((resolve, reject) => {
+      const query = npm.#sql.unsafe("", [], modes.simple);
+      query.resolve = resolve;
+      query.reject = reject;
+      query.execute();
+    });
+    return npm;
+  }
+
+  /** Sends a statement, soon: the driver gathers what is sent in one tick. */
+  send(sending: S): void {
+    const query = this.#sql.unsafe(sending.text, sending.params, modes[sending.mode]);
+    const { rows } = sending;
+    query.isRaw = "values";
+    query.forEachFn = (row) => {
+      rows.push(row);
+    };
+    query.resolve = (result) => {
+      trim(result.columns);
+      this.#listener.answered(sending, result);
+    };
+    query.reject = (error) => {
+      if (error === serverError) this.#listener.refused(sending);
+      else this.#listener.broken(error);
+    };
+    query.retried = serverError;
+    if (!sending.known) Object.defineProperty(query, "describeFirst", neverFirst);
+    query.execute();
+  }
+
+  /** Gives the driver what the server sent. */
+  receive(bytes: Buffer): void {
+    this.#socket.data(bytes);
+  }
+}
+
+/**
+ * What the driver takes for its socket. It plays the part of a server that lets the driver in and
+ * answers its first, empty statement; from then on it is a pipe. It never reports an error or its end:
+ * the driver would connect anew.
+ */
+class DriverSocket {
+  readonly readyState = "open";
+  readonly #write: (bytes: Uint8Array) => void;
+  #answers: Buffer[] = [greeting, emptyAnswer];
+  /** The driver's listener. */
+  data: (bytes: Buffer) => void = () => {};
+
+  constructor(write: (bytes: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  on(event: string, listener: (bytes: Buffer) => void): void {
+    if (event === "data") this.data = listener;
+  }
+
+  write(bytes: Uint8Array): true {
+    const answer = this.#answers.shift();
+    // Later, because the driver clears what it has written only after `write` returns
+    if (answer !== undefined) queueMicrotask(() => this.data(answer));
+    else this.#write(bytes);
+    return true; // no backpressure here: it would end the driver's pipelining. It is the connection's task
+  }
+}
+
+/**
+ * Leaves of the driver's columns what is ours, in place, since a prepared statement's are the same
+ * array each time. The driver reads nothing of them any more but `parser`, which is undefined anyway.
+ */
+function trim(columns: NpmResult["columns"]): void {
+  if (!columns?.length || !("table" in columns[0]!)) return;
+  const own = columns as DriverColumn[];
+  for (let i = 0; i < own.length; i++) own[i] = { name: own[i]!.name, type: own[i]!.type };
+}
+
+function optionsFor(socket: DriverSocket): object {
+  let used = false;
+  return {
+    shared: { retries: 0, typeArrayMap: {} },
+    no_subscribe: true,
+    host: ["socket"],
+    port: [0],
+    path: false,
+    user: "user",
+    pass: "",
+    database: "database",
+    max: 1,
+    ssl: false,
+    sslnegotiation: null,
+    idle_timeout: null,
+    connect_timeout: null,
+    max_lifetime: null,
+    max_pipeline: Number.MAX_SAFE_INTEGER,
+    backoff: 0,
+    keep_alive: null,
+    prepare: true,
+    debug: false,
+    fetch_types: false,
+    publications: "",
+    target_session_attrs: null,
+    connection: {},
+    types: {},
+    parsers: {},
+    serializers: {},
+    parameters: {},
+    transform: { undefined: undefined, column: {}, value: {}, row: {} },
+    onnotice: () => {},
+    socket: () => {
+      if (used) throw new Error("BUG: the driver tried to connect a second time");
+      used = true;
+      return socket;
+    },
+  };
+}
