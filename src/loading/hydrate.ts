@@ -1,0 +1,98 @@
+/**
+ * Rows → objects, through the identity map: one row, one object. The inner loop makes an object,
+ * its state and one map entry per row, and nothing else.
+ *
+ * @module
+ */
+
+import { DecodeError } from "../errors.ts";
+import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+import type { RowShape } from "../mapper/row_shape.ts";
+import type { DialectName, WireRow } from "../sql/wire.ts";
+import type { IdentityMap } from "../unit_of_work/identity_map.ts";
+
+/** Where objects are looked up and entered. */
+export interface HydrationTarget {
+  /** Whose objects they become. */
+  readonly owner: InstanceOwner;
+  /** One object per row. */
+  readonly identityMap: IdentityMap;
+  /** How values are decoded. */
+  readonly dialect: DialectName;
+  /** Told of every object that was not managed before, if wanted. */
+  readonly added?: object[] | undefined;
+}
+
+/**
+ * The objects of rows of all columns, in the order of the rows. An object that is managed already
+ * is brought up to date, unless the program changed it.
+ */
+export function hydrate(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  target: HydrationTarget,
+): object[] {
+  const shape = mapper.shape(target.dialect);
+  const { fill, keyOf } = shape;
+  const { owner, added } = target;
+  const map = target.identityMap.of(mapper);
+  const entityClass = mapper.entityClass;
+  const objects = new Array<object>(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    const key = keyOf(row);
+    let object = map.get(key);
+    if (object === undefined) {
+      try {
+        object = new entityClass(fill, row);
+      } catch (error) {
+        throw decodeError(mapper, shape, row, error);
+      }
+      const state = new InstanceState(mapper, "persistent", owner);
+      state.row = row;
+      state.shape = shape;
+      state.key = key;
+      Managed.setState(object, state);
+      map.set(key, object);
+      added?.push(object);
+    } else {
+      bringUpToDate(object, row, shape);
+    }
+    objects[i] = object;
+  }
+  return objects;
+}
+
+function bringUpToDate(object: object, row: WireRow, shape: RowShape): void {
+  const state = Managed.stateOf(object)!;
+  if (state.status !== "persistent") return;
+  const before = state.row!;
+  if (sameRow(before, row) || shape.changes(object, before) !== null) return;
+  shape.fill(object, row);
+  state.row = row;
+}
+
+function sameRow(a: WireRow, b: WireRow): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Finds the column at fault; the value itself stays out of the message. */
+function decodeError(mapper: Mapper, shape: RowShape, row: WireRow, cause: unknown): unknown {
+  for (let i = 0; i < shape.columns.length; i++) {
+    try {
+      if (row[i] !== null) shape.codecs[i]!.decode(row[i]!);
+    } catch (cause) {
+      const column = shape.columns[i]!;
+      return new DecodeError(
+        `A value of "${column.label}" cannot be read as ${column.type.name}`,
+        { hint: `Declare the column with the type it has in the database`, cause },
+      );
+    }
+  }
+  return new DecodeError(`A row of ${mapper.name} cannot be made an object`, {
+    hint: "A field initialiser or decoder threw; see the cause",
+    cause,
+  });
+}
