@@ -1,0 +1,7 @@
+/**
+ * PGlite for Sluice: PostgreSQL inside this process.
+ *
+ * @module
+ */
+
+export { type PGliteConfig, pgliteDriver, type PGliteInstance } from "./driver.ts";
