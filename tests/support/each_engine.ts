@@ -8,6 +8,8 @@
  */
 
 import { PGlite } from "@electric-sql/pglite";
+import type { Driver } from "../../src/dialect/driver.ts";
+import { pgliteDriver } from "../../src/dialect/pglite/mod.ts";
 import { createDatabase, dropDatabase, runSql, sharedPostgres } from "./postgres_server.ts";
 
 /** The databases, by the names of their drivers. */
@@ -20,7 +22,12 @@ export const ENGINE_NAMES: readonly EngineName[] = ["sqlite", "pglite", "postgre
 export interface EngineContext {
   /** Which database it is. */
   readonly engineName: EngineName;
-  /** How to reach it. The `pglite:` of a test is the shared one, so it comes as `pglite` too. */
+  /**
+   * What to make an engine from: `new AsyncEngine(target, { entities })`. An URL, or, to reach the
+   * shared PGlite, a driver. A driver serves one engine; `target` gives another each time.
+   */
+  readonly target: string | Driver;
+  /** How to reach it. On PGlite `pglite:`, which would make a new database: use `target`. */
   readonly url: string;
   /** The shared PGlite, when it is that. Not to be closed. */
   readonly pglite: PGlite | undefined;
@@ -86,11 +93,12 @@ type Runner = (body: Body, test: Deno.TestContext, options: EachEngineOptions) =
 
 const runners: Record<EngineName, Runner> = {
   sqlite: async (body, test, options) => {
-    const context = { engineName: "sqlite", pglite: undefined, test } as const;
-    if (!options.sqliteFile) return await body({ ...context, url: "sqlite::memory:" });
+    const context = (url: string) =>
+      ({ engineName: "sqlite", url, target: url, pglite: undefined, test }) as const;
+    if (!options.sqliteFile) return await body(context("sqlite::memory:"));
     const folder = await Deno.makeTempDir({ prefix: "sluice-sqlite-" });
     try {
-      await body({ ...context, url: `sqlite:${folder}/test.db` });
+      await body(context(`sqlite:${folder}/test.db`));
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -98,14 +106,23 @@ const runners: Record<EngineName, Runner> = {
 
   pglite: async (body, test) => {
     const pglite = await sharedPglite();
-    await pglite.exec(EMPTY);
-    await body({ engineName: "pglite", url: "pglite:", pglite, test });
+    // All tests have the same session: what the last one left in it goes first.
+    for (const sql of ["rollback", "discard all", EMPTY]) await pglite.exec(sql);
+    await body({
+      engineName: "pglite",
+      url: "pglite:",
+      get target() {
+        return pgliteDriver({ instance: pglite });
+      },
+      pglite,
+      test,
+    });
   },
 
   postgres: async (body, test) => {
     const url = postgresUrl instanceof Error ? noServer(postgresUrl) : postgresUrl;
     await runSql(url, LET_GO + EMPTY);
-    await body({ engineName: "postgres", url, pglite: undefined, test });
+    await body({ engineName: "postgres", url, target: url, pglite: undefined, test });
   },
 };
 

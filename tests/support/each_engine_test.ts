@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { eachEngine, type EngineContext } from "./each_engine.ts";
 import { runSql } from "./postgres_server.ts";
 
@@ -20,3 +20,16 @@ for (const time of ["once", "twice"]) {
 eachEngine("eachEngine() gives a SQLite file that is removed afterwards", async ({ url }) => {
   await Deno.writeTextFile(url.slice("sqlite:".length), "");
 }, { only: ["sqlite"], sqliteFile: true });
+
+for (const time of ["once", "twice"]) {
+  eachEngine(`eachEngine() reaches the shared PGlite by target, ${time}`, async ({ target }) => {
+    assert(typeof target === "object");
+    const connection = await target.connect();
+    const text = "select coalesce(to_regclass('left_behind')::text, $1)";
+    assertEquals((await connection.run({ text, params: ["none"] })).rows, [["none"]]);
+    await connection.run({ text: "create table left_behind ()", params: [] });
+    // A test that fails may leave its transaction open.
+    await connection.begin();
+    connection.destroy();
+  }, { only: ["pglite"] });
+}
