@@ -7,9 +7,8 @@
  * `SLUICE_TEST_ENGINES=sqlite,postgres` leaves the others out, while you work on something.
  */
 
-import { PGlite } from "@electric-sql/pglite";
+import type { PGlite } from "@electric-sql/pglite";
 import type { Driver } from "../../src/dialect/driver.ts";
-import { pgliteDriver } from "../../src/dialect/pglite/mod.ts";
 import { createDatabase, dropDatabase, runSql, sharedPostgres } from "./postgres_server.ts";
 
 /** The databases, by the names of their drivers. */
@@ -24,7 +23,7 @@ export interface EngineContext {
   readonly engineName: EngineName;
   /**
    * What to make an engine from: `new AsyncEngine(target, { entities })`. An URL, or, to reach the
-   * shared PGlite, a driver. A driver serves one engine; `target` gives another each time.
+   * shared PGlite, a driver.
    */
   readonly target: string | Driver;
   /** How to reach it. On PGlite `pglite:`, which would make a new database: use `target`. */
@@ -105,18 +104,9 @@ const runners: Record<EngineName, Runner> = {
   },
 
   pglite: async (body, test) => {
-    const pglite = await sharedPglite();
-    // All tests have the same session: what the last one left in it goes first.
-    for (const sql of ["rollback", "discard all", EMPTY]) await pglite.exec(sql);
-    await body({
-      engineName: "pglite",
-      url: "pglite:",
-      get target() {
-        return pgliteDriver({ instance: pglite });
-      },
-      pglite,
-      test,
-    });
+    const { freshPGlite, sharedPGlite } = await shared!;
+    const target = await freshPGlite();
+    await body({ engineName: "pglite", url: "pglite:", target, pglite: sharedPGlite(), test });
   },
 
   postgres: async (body, test) => {
@@ -126,25 +116,8 @@ const runners: Record<EngineName, Runner> = {
   },
 };
 
-/** The one PGlite of this isolate, made at the first call. */
-export function sharedPglite(): Promise<PGlite> {
-  return pglite ??= (leaveOutItsTimer(), PGlite.create());
-}
-
-/**
- * PGlite arms a timer of ten seconds after a statement, to write its statistics, and any test can
- * be the one that starts it or sees it end: to the sanitizers a leak. Nothing depends on it here.
- */
-function leaveOutItsTimer(): void {
-  const real = globalThis.setTimeout;
-  const filtered = (...args: Parameters<typeof real>) => {
-    const { stack } = new Error();
-    return stack?.includes("__setitimer_js") ? undefined : real(...args);
-  };
-  globalThis.setTimeout = Object.assign(filtered, real) as typeof real;
-}
-
-let pglite: Promise<PGlite> | undefined;
+/** Imported only where a test runs on it, since the import starts it. */
+let shared: Promise<typeof import("./pglite.ts")> | undefined;
 
 // Both are made outside of the tests: what is opened inside of one would count as its leak.
 const postgresUrl: string | Error = await sharedPostgres()
@@ -152,12 +125,11 @@ const postgresUrl: string | Error = await sharedPostgres()
   .catch((error: Error) => error);
 
 register.beforeAll(async () => {
-  if (needsPglite) await sharedPglite();
+  if (needsPglite) await (shared = import("./pglite.ts"));
 });
 
 register.afterAll(async () => {
   if (typeof postgresUrl === "string") await dropDatabase(postgresUrl);
-  await (await pglite)?.close();
 });
 
 function noServer(cause: Error): never {
