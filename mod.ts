@@ -49,3 +49,57 @@ export {
 // Pool: permits for a limited number, and what the engine's pool tells of itself.
 export { type AcquireOptions, type Permit, Semaphore } from "./src/pool/semaphore.ts";
 export { defaultPoolSize, type LeakReport, type PoolStatus } from "./src/pool/pool.ts";
+
+// Engine: connections, transactions, results, options, events.
+export { type ConnectOptions, CoreEngine, type EnginePool } from "./src/engine/core_engine.ts";
+export { Connection, type ConnectionStatus } from "./src/engine/connection.ts";
+export {
+  Savepoint,
+  Transaction,
+  type TransactionHook,
+  type TransactionOptions,
+  TransactionScope,
+} from "./src/engine/transaction.ts";
+export { Result } from "./src/engine/result.ts";
+export type { Executable } from "./src/engine/statement.ts";
+export type { StreamOptions } from "./src/engine/stream.ts";
+export type { EngineOptions } from "./src/engine/options.ts";
+export type {
+  CheckoutEvent,
+  ConnectEvent,
+  EngineEvents,
+  EngineListener,
+  LostEvent,
+  StatementEvent,
+  TransactionEvent,
+} from "./src/engine/events.ts";
+
+// Drivers: what an engine talks to.
+export type {
+  BeginOptions,
+  CallOptions,
+  DialectName,
+  Driver,
+  DriverColumn,
+  DriverConnection,
+  DriverCursor,
+  DriverResult,
+  DriverStatement,
+  Isolation,
+  PoolKind,
+  TransactionStatus,
+  WireRow,
+  WireValue,
+} from "./src/dialect/driver.ts";
+
+// SQL: statements by hand, and the expressions that stand in them.
+export {
+  allOf,
+  anyOf,
+  type Condition,
+  Expression,
+  type Operand,
+  Order,
+} from "./src/sql/expression.ts";
+export type { HasNode } from "./src/sql/node.ts";
+export { Sql, sql, type SqlTag } from "./src/sql/raw.ts";

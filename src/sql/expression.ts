@@ -42,7 +42,11 @@ export type Condition = Expression<boolean>;
  * ```
  */
 export class Expression<out T> implements HasNode {
-  /** The node this expression stands for. */
+  /**
+   * The node this expression stands for.
+   *
+   * @internal
+   */
   readonly [nodeOf]: Node;
   /** For the compiler's eyes only: what type the expression has. */
   declare readonly valueType?: T;
@@ -177,7 +181,11 @@ export class Expression<out T> implements HasNode {
 
 /** One term of an ORDER BY: `a.name.asc()`. */
 export class Order implements HasNode {
-  /** The node this term stands for. */
+  /**
+   * The node this term stands for.
+   *
+   * @internal
+   */
   readonly [nodeOf]: OrderNode;
 
   /** Wraps a node. */

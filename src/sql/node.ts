@@ -15,7 +15,11 @@ export const nodeOf: unique symbol = Symbol("sluice.node");
 
 /** Anything that carries a node: expressions, `sql` fragments, entity classes, queries. */
 export interface HasNode {
-  /** The node. */
+  /**
+   * The node.
+   *
+   * @internal
+   */
   readonly [nodeOf]: Node;
 }
 

@@ -1,0 +1,319 @@
+/**
+ * A lent driver connection and what the engine adds to it: what is refused, what is told, what is
+ * noted for the pool's messages. `Connection` and `Transaction` are two views of one link.
+ */
+
+import {
+  ClosedError,
+  ConnectionLostError,
+  DatabaseError,
+  PendingRollbackError,
+  TransactionAbortedError,
+  UsageError,
+} from "../errors.ts";
+import type { Dialect } from "../dialect/dialect.ts";
+import type {
+  BeginOptions,
+  CallOptions,
+  DriverConnection,
+  DriverCursor,
+  DriverResult,
+  DriverStatement,
+} from "../dialect/driver.ts";
+import type { Lease } from "../pool/pool.ts";
+import { caught } from "../util/caught.ts";
+import { suppress } from "../util/suppress.ts";
+import type { Emitter, TransactionEvent } from "./events.ts";
+
+/** Longest time for a rollback that nobody gave a limit. */
+export const ROLLBACK_TIMEOUT = 5_000;
+
+/** What all links of an engine share. */
+export interface LinkContext {
+  /** How SQL is spelt. */
+  readonly dialect: Dialect;
+  /** Who is told. */
+  readonly events: Emitter;
+  /** The limits of a call that has none of its own. */
+  readonly call: CallOptions;
+  /** Tell the listeners the values too. */
+  readonly showParams: boolean;
+}
+
+/** What a link must know of the transaction that is open on it. */
+export interface OpenTransaction {
+  /** What it is, for messages. */
+  readonly kind: "transaction" | "stream";
+  /** The connection goes back to the pool: roll back, never reject. */
+  abandon(): Promise<void>;
+}
+
+/** One checkout. */
+export class Link {
+  /** What is shared. */
+  readonly context: LinkContext;
+  /** The connection. */
+  readonly driver: DriverConnection;
+  /** The pool's lease. */
+  readonly lease: Lease<DriverConnection>;
+  /** The open transaction. */
+  transaction: OpenTransaction | undefined;
+  /** The first error of the open transaction, where the database answers nothing but rollback now. */
+  failure: unknown;
+  /** The database has confirmed the open transaction's begin. */
+  #begun = false;
+  #waitedMs: number;
+  #closed = false;
+
+  constructor(context: LinkContext, lease: Lease<DriverConnection>, waitedMs: number) {
+    this.context = context;
+    this.lease = lease;
+    this.driver = lease.resource;
+    this.#waitedMs = waitedMs;
+  }
+
+  /** It went back to the pool. */
+  get closed(): boolean {
+    return this.#closed || this.lease.released;
+  }
+
+  /** Why nothing can be sent now; undefined if it can. */
+  refusal(): Error | undefined {
+    if (this.closed) {
+      return new ClosedError("This connection went back to the pool", {
+        hint: "Use it before its release, or take another one with engine.connect()",
+      });
+    }
+    if (this.driver.lost) return this.#lostError(this.driver.lost);
+    if (this.transaction === undefined) return undefined;
+    if (this.failure !== undefined || this.driver.transactionStatus === "failed") {
+      return this.pendingRollback();
+    }
+    if (this.driver.transactionStatus === "idle" && this.#begun && !this.driver.busy) {
+      return new TransactionAbortedError("The database itself ended the transaction", {
+        hint: "Nothing of it is stored; run it again as a whole",
+      });
+    }
+    return undefined;
+  }
+
+  /** What a failed transaction answers. */
+  pendingRollback(): PendingRollbackError {
+    return new PendingRollbackError(
+      "A statement of this transaction failed, so nothing but rollback is answered",
+      {
+        cause: this.failure,
+        hint: "Roll back and begin again; wrap what may fail in tx.savepoint()",
+      },
+    );
+  }
+
+  /** The limits of a call: its own, else the engine's. */
+  limits(call: CallOptions | undefined): CallOptions {
+    const standard = this.context.call;
+    if (call === undefined) return standard;
+    return { signal: call.signal, timeout: call.timeout ?? standard.timeout };
+  }
+
+  /** Runs a statement. */
+  run(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return caught(Promise.reject(refusal));
+    return this.send(statement, call);
+  }
+
+  /** Runs a statement that is allowed in a failed transaction too. */
+  send(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
+    this.lease.note = statement.text;
+    const run = () => this.driver.run(statement, this.limits(call));
+    const observed = this.context.events.has("statement");
+    const promise = observed ? this.#observe(statement, run, (r) => r.rowCount) : run();
+    if (this.transaction === undefined) return observed ? caught(promise) : promise;
+    return caught(promise.catch((error) => {
+      throw this.explain(error);
+    }));
+  }
+
+  /** Opens a cursor in the open transaction. */
+  async openCursor(statement: DriverStatement, call?: CallOptions): Promise<DriverCursor> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    this.lease.note = statement.text;
+    const open = () => this.driver.openCursor(statement, this.limits(call));
+    try {
+      return this.context.events.has("statement")
+        ? await this.#observe(statement, open, () => 0)
+        : await open();
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  /** Notes the failure of a statement in a transaction, and gives the error to throw. */
+  explain(error: unknown): unknown {
+    if (this.transaction === undefined) return error;
+    if (this.failure !== undefined) {
+      // Sent before the first failure was known, and refused by the database because of it.
+      const secondary = error instanceof DatabaseError && error.sqlState === "25P02";
+      return secondary ? this.pendingRollback() : error;
+    }
+    const failed = this.driver.transactionStatus === "failed" ||
+      this.context.dialect.name === "postgres" && error instanceof DatabaseError;
+    if (failed) this.failure = error;
+    return error;
+  }
+
+  /** Begins a transaction and waits until the database has confirmed it. */
+  async begin(
+    transaction: OpenTransaction,
+    options: BeginOptions,
+    call: CallOptions | undefined,
+  ): Promise<void> {
+    this.#claim(transaction);
+    try {
+      await this.#step("begin", () => this.driver.begin(options, this.limits(call)));
+      this.#begun = true;
+    } catch (error) {
+      // Given up half-way it may have begun all the same.
+      if (!this.driver.lost) await this.rollback().catch((failure) => suppress(error, failure));
+      this.#end();
+      throw error;
+    }
+  }
+
+  /**
+   * Sends the begin of a transaction without waiting for its answer, so that the first statement
+   * shares its round trip. If it fails, the connection is destroyed: what was sent behind it must not
+   * run outside of a transaction.
+   */
+  beginSoon(transaction: OpenTransaction, options: BeginOptions): void {
+    this.#claim(transaction);
+    const begin = this.#step("begin", () => this.driver.begin(options, this.context.call));
+    begin.then(() => {
+      if (this.transaction === transaction) this.#begun = true;
+    }, (error) => {
+      this.failure ??= error;
+      this.driver.destroy();
+    });
+  }
+
+  /** Commits. Whatever comes of it, the transaction has ended. */
+  async commit(call?: CallOptions): Promise<void> {
+    try {
+      await this.#step("commit", () => this.driver.commit(this.limits(call)));
+    } catch (error) {
+      const stillOpen = !this.driver.lost && this.driver.transactionStatus !== "idle";
+      if (stillOpen) await this.rollback().catch((failure) => suppress(error, failure));
+      throw error;
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Rolls back; a connection on which that fails is destroyed. */
+  async rollback(call: CallOptions = { timeout: ROLLBACK_TIMEOUT }): Promise<void> {
+    try {
+      await this.#step("rollback", () => this.driver.rollback(call));
+    } catch (error) {
+      if (!this.driver.lost) this.driver.destroy();
+      throw error;
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** Undoes what was done since a savepoint, which also mends a failed transaction. */
+  async rollbackTo(savepoint: string): Promise<void> {
+    const statement = { text: `rollback to savepoint ${savepoint}`, params: [], prepare: false };
+    await this.send(statement, { timeout: ROLLBACK_TIMEOUT });
+    this.failure = undefined;
+  }
+
+  #claim(transaction: OpenTransaction): void {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (this.transaction?.kind === "stream") {
+      throw new UsageError(
+        "A stream outside of a transaction is being read on this connection, in a read-only one of its own",
+        { hint: "Begin first and stream inside the transaction, or take another connection" },
+      );
+    }
+    if (this.transaction !== undefined) {
+      throw new UsageError("A transaction is open on this connection already", {
+        hint: "Use tx.savepoint(fn) for one inside the other",
+      });
+    }
+    this.transaction = transaction;
+  }
+
+  #end(): void {
+    this.transaction = undefined;
+    this.failure = undefined;
+    this.#begun = false;
+  }
+
+  /** Runs a step of a transaction and tells of it. */
+  async #step(action: TransactionEvent["action"], run: () => Promise<void>): Promise<void> {
+    const { events } = this.context;
+    if (!events.has("transaction")) return await run();
+    const started = performance.now();
+    const connection = this.driver.id;
+    const tell = (error: unknown) =>
+      events.emit("transaction", {
+        action,
+        connection,
+        ms: performance.now() - started,
+        error,
+      });
+    try {
+      await run();
+    } catch (error) {
+      tell(error);
+      throw error;
+    }
+    tell(undefined);
+  }
+
+  /** Gives the connection back. Never rejects; a second call does nothing. */
+  async release(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.transaction !== undefined) await this.transaction.abandon();
+    await this.lease.release();
+  }
+
+  async #observe<T>(
+    statement: DriverStatement,
+    run: () => Promise<T>,
+    rowCount: (result: T) => number,
+  ): Promise<T> {
+    const { events, showParams } = this.context;
+    const started = performance.now();
+    const waitedMs = this.#waitedMs;
+    // The wait belongs to the first statement of the checkout.
+    this.#waitedMs = 0;
+    const tell = (rowCount: number | undefined, error: unknown) =>
+      events.emit("statement", {
+        sql: statement.text,
+        params: showParams ? statement.params : undefined,
+        rowCount,
+        ms: performance.now() - started,
+        waitedMs,
+        connection: this.driver.id,
+        error,
+      });
+    try {
+      const result = await run();
+      tell(rowCount(result), undefined);
+      return result;
+    } catch (error) {
+      tell(undefined, error);
+      throw error;
+    }
+  }
+
+  #lostError(reason: Error): Error {
+    if (reason instanceof ConnectionLostError) return reason;
+    return new ConnectionLostError("The connection is lost", { cause: reason });
+  }
+}
