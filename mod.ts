@@ -51,6 +51,7 @@ export { type AcquireOptions, type Permit, Semaphore } from "./src/pool/semaphor
 export { defaultPoolSize, type LeakReport, type PoolStatus } from "./src/pool/pool.ts";
 
 // Engine: connections, transactions, results, options, events.
+export { AsyncEngine, type AsyncEngineOptions } from "./src/session/async_engine.ts";
 export { type ConnectOptions, CoreEngine, type EnginePool } from "./src/engine/core_engine.ts";
 export { Connection, type ConnectionStatus } from "./src/engine/connection.ts";
 export {
@@ -103,3 +104,61 @@ export {
 } from "./src/sql/expression.ts";
 export type { HasNode } from "./src/sql/node.ts";
 export { Sql, sql, type SqlTag } from "./src/sql/raw.ts";
+
+// Entities: columns, relations, and what the compiler knows of them.
+export { entity, type EntityBase } from "./src/mapper/define.ts";
+export { belongsTo, type Cardinality, hasMany, Relation } from "./src/mapper/relation.ts";
+export {
+  bigint,
+  boolean,
+  bytes,
+  Column,
+  type ColumnReference,
+  type ColumnSpec,
+  date,
+  double,
+  integer,
+  json,
+  numeric,
+  oneOf,
+  type Presence,
+  real,
+  type ReferentialAction,
+  smallint,
+  text,
+  time,
+  timestamp,
+  timestamptz,
+  uuid,
+  varchar,
+} from "./src/schema/column.ts";
+export type {
+  EntityClass,
+  Fields,
+  Filter,
+  Init,
+  Instance,
+  Many,
+  ManyRef,
+  MaybeOne,
+  One,
+  Path,
+  Ref,
+  Unloaded,
+  With,
+} from "./src/mapper/types.ts";
+
+// Sessions: the unit of work, queries, transactions, batches, bulk.
+export {
+  AsyncSession,
+  type GetOptions,
+  inspect,
+  type SessionOptions,
+} from "./src/session/async_session.ts";
+export { Query } from "./src/session/query.ts";
+export { SessionTransaction } from "./src/session/session_transaction.ts";
+export type { Batches, BatchOptions, BatchProgress } from "./src/session/commit_batches.ts";
+export type { BulkRow, RowSource } from "./src/session/bulk.ts";
+
+// Schema: tables made from entities.
+export { createAll, dropAll } from "./src/session/create_all.ts";

@@ -85,6 +85,8 @@ export interface Dialect {
   createTable(table: Table, later: readonly Table[]): string[];
   /** The foreign keys that `createTable` left out. */
   addForeignKeys(table: Table, later: readonly Table[]): string[];
+  /** Gives a row with a value if the table exists; none, or null, if it does not. */
+  tableExists(table: Table): DriverStatement;
   /** `DROP TABLE`. */
   dropTable(table: Table): string[];
 }

@@ -174,14 +174,21 @@ export class UnitOfWork {
     return { changed, links };
   }
 
-  /** What is to be written, as of now; undefined if there is nothing. */
+  /**
+   * What is to be written, as of now; undefined if there is nothing. The objects concerned belong
+   * to this flush from here on: what happens to them meanwhile belongs to the next.
+   *
+   * @throws {InputError} when something cannot be stored; then nothing has changed.
+   */
   plan(): FlushPlan | undefined {
+    const journal = this.#journals.at(-1);
+    if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
     const { changed, links } = this.#picture({ join: true });
     if (
       changed.length === 0 && links.length === 0 && this.#pending.size === 0 &&
       this.#deleted.size === 0
     ) return undefined;
-    return planFlush({
+    const plan = planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
       pending: [...this.#pending].map((object) => ({
@@ -192,30 +199,39 @@ export class UnitOfWork {
       deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
       links,
     });
-  }
-
-  /** Carries a plan out, inside a transaction begun here. */
-  async flush(plan: FlushPlan, connection: StatementRunner, call: CallOptions): Promise<void> {
-    const journal = this.#journals.at(-1);
-    if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
     // Noted before anything is sent, so that a failure in the middle finds every object.
     for (const layer of plan.inserts) {
-      for (const { object } of layer) {
-        journal.note(object, stateOf(object));
-        this.#pending.delete(object);
-      }
+      for (const { object } of layer) journal.note(object, stateOf(object));
     }
-    for (const { object } of plan.deletes) {
-      journal.note(object, stateOf(object));
-      this.#deleted.delete(object);
-    }
-    await flush(plan, {
+    for (const { object } of plan.deletes) journal.note(object, stateOf(object));
+    this.#pending.clear();
+    this.#deleted.clear();
+    return plan;
+  }
+
+  /** Carries a plan out, inside the transaction it was made in. */
+  flush(plan: FlushPlan, connection: StatementRunner, call: CallOptions): Promise<void> {
+    return flush(plan, {
       connection,
       dialect: this.#dialect,
       identityMap: this.identityMap,
-      journal,
+      journal: this.#journals.at(-1)!,
       call,
     });
+  }
+
+  /** True if the object is as its row and its relations are as loaded: letting go of it loses nothing. */
+  isClean(object: object): boolean {
+    const state = Managed.stateOf(object);
+    if (state?.status !== "persistent" || this.#deleted.has(object)) return false;
+    if (state.shape!.changes(object, state.row!) !== null) return false;
+    if (state.related === undefined) return true;
+    let clean = true;
+    visitRelations(object, state.mapper, state, {
+      reached: () => clean = false,
+      link: () => clean = false,
+    });
+    return clean;
   }
 
   /** A transaction or savepoint begins. */

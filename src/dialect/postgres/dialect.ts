@@ -10,6 +10,7 @@ import {
   timestamptzColumn,
 } from "../../schema/types.ts";
 import { quoteTable, type Table } from "../../schema/table.ts";
+import { quoteIdentifier } from "../../sql/identifier.ts";
 import type { WireValue } from "../../sql/wire.ts";
 import { createTable, type DdlStyle, foreignKeyLine } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
@@ -88,10 +89,20 @@ export const postgresDialect: Dialect = {
     const list = cast === undefined ? `$${position}` : `$${position}::${cast}[]`;
     return negated ? `${term} <> all(${list})` : `${term} = any(${list})`;
   },
-  createTable: (table, later) => createTable(table, style, later),
+  createTable: (table, later) => [
+    ...(table.schema === undefined
+      ? []
+      : [`create schema if not exists ${quoteIdentifier(table.schema)}`]),
+    ...createTable(table, style, later),
+  ],
   addForeignKeys: (table: Table, later) =>
     table.foreignKeys
       .filter((key) => later.includes(key.target))
       .map((key) => `alter table ${quoteTable(table)} add ${foreignKeyLine(key)}`),
+  tableExists: (table) => ({
+    text: "select to_regclass($1)::text",
+    params: [quoteTable(table)],
+    prepare: false,
+  }),
   dropTable: (table) => [`drop table if exists ${quoteTable(table)} cascade`],
 };

@@ -45,6 +45,10 @@ export const sqliteDialect: Dialect = {
   // SQLite looks a foreign key's table up only when it is used.
   createTable: (table) => createTable(table, style, []),
   addForeignKeys: () => [],
+  tableExists: (table) => ({
+    text: "select 1 from sqlite_master where type = 'table' and name = ?1",
+    params: [table.name],
+  }),
   dropTable: (table) => [`drop table if exists ${quoteTable(table)}`],
 };
 

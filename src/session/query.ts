@@ -1,0 +1,346 @@
+/**
+ * `Query<E, R>`: what to load, as an immutable value. Nothing happens until it is iterated or
+ * ended; the session that made it carries it out.
+ *
+ * @module
+ */
+
+import { InputError, MultipleResultsError, NoResultError } from "../errors.ts";
+import type { DriverStatement } from "../dialect/driver.ts";
+import { addPaths, type PathTree } from "../loading/paths.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+import type { Filter, Path, Ref, With } from "../mapper/types.ts";
+import {
+  allOf,
+  type Condition,
+  conditionNode,
+  describe,
+  Expression,
+  isSql,
+  Order,
+} from "../sql/expression.ts";
+import { type LockNode, type Node, nodeOf, type OrderNode, type SelectNode } from "../sql/node.ts";
+import { didYouMean } from "../util/nearest.ts";
+import type { Batches, BatchOptions } from "./commit_batches.ts";
+import { jsonLines } from "./json_lines.ts";
+import { refs } from "./refs.ts";
+
+/** What a query asks for. */
+export interface QueryPlan {
+  /** Of which entity. */
+  readonly mapper: Mapper;
+  /** The condition. */
+  readonly where: Node | undefined;
+  /** The order. */
+  readonly orderBy: readonly OrderNode[];
+  /** At most so many. */
+  readonly limit: number | undefined;
+  /** Without the first so many. */
+  readonly offset: number | undefined;
+  /** Relations that come along. */
+  readonly paths: PathTree;
+  /** Rows fetched at a time by a stream. */
+  readonly window: number;
+  /** The lock on the rows. */
+  readonly lock: LockNode | undefined;
+  /** Gives the query up. */
+  readonly signal: AbortSignal | undefined;
+  /** Longest time for each of its statements, in milliseconds. */
+  readonly timeout: number | undefined;
+}
+
+/** What a query needs of its session. */
+export interface QueryRunner {
+  /** All objects. */
+  all(plan: QueryPlan): Promise<object[]>;
+  /** The objects one after the other, read in windows. */
+  stream(plan: QueryPlan): AsyncIterableIterator<object>;
+  /** How many rows there are. */
+  count(plan: QueryPlan): Promise<number>;
+  /** Whether there is a row. */
+  exists(plan: QueryPlan): Promise<boolean>;
+  /** The statement that would be sent. */
+  toSQL(plan: QueryPlan): DriverStatement;
+  /** Batches with a transaction each. */
+  batches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object>;
+}
+
+/**
+ * A query for entities `E` that gives `R`: `E` with the relations that were asked for.
+ *
+ * It is immutable, lazy and can be used again. It is an async iterable and not a promise: end it
+ * with `for await`, `.all()`, `.first()`, …
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+ *
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * session.addAll([new Pet({ name: "Ant" }), new Pet({ name: "Bee" })]);
+ * await session.commit();
+ *
+ * const query = session.query(Pet).where((p) => p.name.ne("Ant")).orderBy((p) => p.name.asc());
+ * assertEquals((await query.all()).map((pet) => pet.name), ["Bee"]);
+ * ```
+ */
+export class Query<E extends object, R extends object = E> implements AsyncIterable<R> {
+  readonly #runner: QueryRunner;
+  readonly #plan: QueryPlan;
+
+  /** Queries are made by `session.query()`. */
+  constructor(runner: QueryRunner, plan: QueryPlan) {
+    this.#runner = runner;
+    this.#plan = plan;
+  }
+
+  #with(change: Partial<QueryPlan>): Query<E, R> {
+    return new Query(this.#runner, { ...this.#plan, ...change });
+  }
+
+  /** Only rows that meet the condition, and those of earlier calls. */
+  where(condition: (entity: Ref<E>) => Condition): Query<E, R> {
+    if (typeof condition !== "function") {
+      throw new InputError(`where() expects a function, found ${describe(condition)}`, {
+        hint: "Write it as where((a) => a.name.eq(name))",
+      });
+    }
+    return this.#and(condition(refs(this.#plan.mapper) as Ref<E>), "where()");
+  }
+
+  /**
+   * Only rows whose columns have these values; null asks for null. Takes values and nothing
+   * else, so that no request body can smuggle in an operator.
+   *
+   * @throws {InputError} for a name that is no column, an object where a value belongs, or undefined.
+   */
+  filterBy(values: Filter<E>): Query<E, R> {
+    const { mapper } = this.#plan;
+    if (typeof values !== "object" || values === null || Array.isArray(values) || isSql(values)) {
+      throw new InputError(`filterBy() expects an object of values, found ${describe(values)}`, {
+        hint: "Write it as filterBy({ name: value })",
+      });
+    }
+    const conditions = Object.entries(values).map(([property, value]) => {
+      const column = mapper.column(property);
+      if (column === undefined) {
+        throw new InputError(
+          `filterBy() names "${property}", and ${mapper.name} has no such column`,
+          {
+            hint: didYouMean(property, mapper.columns.map((c) => c.property)),
+          },
+        );
+      }
+      const ref = refs(mapper)[property] as Expression<unknown>;
+      if (value === null) return ref.isNull();
+      const isValue = typeof value !== "object" || value instanceof Date ||
+        value instanceof Uint8Array;
+      if (!isValue || typeof value === "function" || value === undefined) {
+        throw new InputError(
+          `filterBy() expects a value for "${column.label}", found ${describe(value)}`,
+          {
+            hint: value === undefined
+              ? "Leave the property out when there is no value"
+              : "Use where() for anything but equality",
+          },
+        );
+      }
+      return ref.eq(value);
+    });
+    return this.#and(allOf(...conditions), "filterBy()");
+  }
+
+  #and(condition: Condition, method: string): Query<E, R> {
+    const node = conditionNode(condition, method);
+    const { where } = this.#plan;
+    return this.#with({
+      where: where === undefined ? node : allOf(new Expression<boolean>(where), condition)[nodeOf],
+    });
+  }
+
+  /** Sorts, after the terms of earlier calls. */
+  orderBy(
+    order: (
+      entity: Ref<E>,
+    ) => Order | Expression<unknown> | readonly (Order | Expression<unknown>)[],
+  ): Query<E, R> {
+    if (typeof order !== "function") {
+      throw new InputError(`orderBy() expects a function, found ${describe(order)}`, {
+        hint: "Write it as orderBy((a) => a.name.asc())",
+      });
+    }
+    const given = order(refs(this.#plan.mapper) as Ref<E>);
+    const terms = (Array.isArray(given) ? given : [given]).map((term: unknown) => {
+      if (term instanceof Order) return term[nodeOf];
+      if (term instanceof Expression) return term.asc()[nodeOf];
+      throw new InputError(`orderBy() expects columns, found ${describe(term)}`, {
+        hint: "Write it as orderBy((a) => [a.name.asc(), a.id.desc()])",
+      });
+    });
+    return this.#with({ orderBy: [...this.#plan.orderBy, ...terms] });
+  }
+
+  /** At most `count` rows. */
+  limit(count: number): Query<E, R> {
+    return this.#with({ limit: checkCount("limit()", count, 0) });
+  }
+
+  /** Without the first `count` rows. */
+  offset(count: number): Query<E, R> {
+    return this.#with({ offset: checkCount("offset()", count, 0) });
+  }
+
+  /**
+   * Loads relations along with the objects: one statement per path and window, whatever the
+   * number of objects.
+   *
+   * @throws {InputError} when a path names no relation.
+   */
+  selectin<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>> {
+    const tree = addPaths(this.#plan.paths, this.#plan.mapper, paths);
+    return new Query<E, With<R, P>>(this.#runner, { ...this.#plan, paths: tree });
+  }
+
+  /** Locks the rows until the transaction ends; only inside `begin()`. SQLite locks everything anyway. */
+  lock(strength: "update" | "share", wait?: "skipLocked" | "noWait"): Query<E, R> {
+    if (strength !== "update" && strength !== "share") {
+      throw new InputError(`lock() takes "update" or "share", found ${describe(strength)}`);
+    }
+    if (wait !== undefined && wait !== "skipLocked" && wait !== "noWait") {
+      throw new InputError(`lock() waits by "skipLocked" or "noWait", found ${describe(wait)}`);
+    }
+    return this.#with({ lock: { strength, wait } });
+  }
+
+  /** How many rows a stream fetches at a time. Default 500. */
+  window(rows: number): Query<E, R> {
+    return this.#with({ window: checkCount("window()", rows, 1) });
+  }
+
+  /** Gives up when the signal aborts: the statement is cancelled and the signal's reason thrown. */
+  signal(signal: AbortSignal): Query<E, R> {
+    return this.#with({ signal });
+  }
+
+  /** Longest time for each statement of the query, in milliseconds. */
+  timeout(ms: number): Query<E, R> {
+    return this.#with({ timeout: checkCount("timeout()", ms, 1) });
+  }
+
+  /**
+   * The objects as they arrive, read from a cursor in windows. Memory is bounded by the window:
+   * unchanged objects of earlier windows are let go of. The session stays usable inside the loop.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<R> {
+    return this.#runner.stream(this.#plan) as AsyncIterableIterator<R>;
+  }
+
+  /** All objects. */
+  async all(): Promise<R[]> {
+    return await this.#runner.all(this.#plan) as R[];
+  }
+
+  /** The first object, or undefined. */
+  async first(): Promise<R | undefined> {
+    const limit = Math.min(this.#plan.limit ?? 1, 1);
+    return (await this.#runner.all({ ...this.#plan, limit }) as R[])[0];
+  }
+
+  /**
+   * The only object.
+   *
+   * @throws {NoResultError} when there is none.
+   * @throws {MultipleResultsError} when there are more.
+   */
+  async one(): Promise<R> {
+    const object = await this.oneOrNone();
+    if (object !== undefined) return object;
+    throw new NoResultError(`No ${this.#plan.mapper.name} meets the condition`, {
+      hint: "Use first() or oneOrNone() where that is expected",
+    });
+  }
+
+  /**
+   * The only object, or undefined.
+   *
+   * @throws {MultipleResultsError} when there are more.
+   */
+  async oneOrNone(): Promise<R | undefined> {
+    const limit = Math.min(this.#plan.limit ?? 2, 2);
+    const objects = await this.#runner.all({ ...this.#plan, limit }) as R[];
+    if (objects.length <= 1) return objects[0];
+    throw new MultipleResultsError(`More than one ${this.#plan.mapper.name} meets the condition`, {
+      hint: "Narrow the condition, or use first()",
+    });
+  }
+
+  /** How many rows there are, limit and offset minded. */
+  count(): Promise<number> {
+    return this.#runner.count(this.#plan);
+  }
+
+  /** Whether there is at least one row. */
+  exists(): Promise<boolean> {
+    return this.#runner.exists(this.#plan);
+  }
+
+  /** The statement that would be sent, its values apart from the text. */
+  toSQL(): { readonly text: string; readonly params: readonly unknown[] } {
+    const { text, params } = this.#runner.toSQL(this.#plan);
+    return { text, params };
+  }
+
+  /** The objects as a web stream, with backpressure down to the cursor. */
+  toReadableStream(): ReadableStream<R> {
+    return ReadableStream.from(this);
+  }
+
+  /** The objects as lines of JSON (NDJSON) in UTF-8, for a `Response`. */
+  ndjson(): ReadableStream<Uint8Array> {
+    return jsonLines(this);
+  }
+
+  /**
+   * Walks all rows in batches of `size`, each in a short transaction of its own, for long updates:
+   * what the loop changes is stored batch by batch, and locks are held for one batch only.
+   */
+  commitEvery(size: number, options: BatchOptions = {}): Batches<R> {
+    checkCount("commitEvery()", size, 1);
+    return this.#runner.batches(this.#plan, size, options) as Batches<R>;
+  }
+}
+
+/** A plan for all rows of an entity. */
+export function planFor(mapper: Mapper): QueryPlan {
+  return {
+    mapper,
+    where: undefined,
+    orderBy: [],
+    limit: undefined,
+    offset: undefined,
+    paths: new Map(),
+    window: 500,
+    lock: undefined,
+    signal: undefined,
+    timeout: undefined,
+  };
+}
+
+/** The SELECT of a plan, given that of all its columns. */
+export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
+  const { where, orderBy, limit, offset, lock } = plan;
+  return { ...base, where, orderBy, limit, offset, lock };
+}
+
+function checkCount(what: string, value: unknown, min: number): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) {
+    throw new InputError(`${what} takes a whole number from ${min} up, found ${describe(value)}`, {
+      hint: "Convert and check the number first",
+    });
+  }
+  return value;
+}

@@ -1,0 +1,117 @@
+/**
+ * The turnstile of a session: its work is done one piece after the other, in call order, on at
+ * most one connection. The connection is borrowed late and returned early: for one piece of work,
+ * or for as long as somebody (a transaction, a stream) holds it.
+ *
+ * @module
+ */
+
+import { ClosedError } from "../errors.ts";
+import type { CallOptions } from "../dialect/driver.ts";
+import type { Connection } from "../engine/connection.ts";
+
+/** Lends connections. */
+export interface ConnectionSource {
+  /** Lends one. */
+  connect(options?: CallOptions): Promise<Connection>;
+}
+
+/** Serialises the work of one session. */
+export class Turnstile {
+  readonly #source: ConnectionSource;
+  #tail: Promise<unknown> | undefined;
+  #connection: Connection | undefined;
+  #holders = 0;
+  #closed = false;
+
+  /** Borrows from `source`. */
+  constructor(source: ConnectionSource) {
+    this.#source = source;
+  }
+
+  /**
+   * Does a piece of work alone, after all that was asked for before it. `borrow` gives the
+   * session's connection; work that turns out to need none costs none.
+   */
+  exclusive<T>(
+    work: (borrow: () => Promise<Connection>) => Promise<T>,
+    call: CallOptions = {},
+  ): Promise<T> {
+    return this.#inTurn(async () => {
+      call.signal?.throwIfAborted();
+      let borrowed: Promise<Connection> | undefined;
+      try {
+        return await work(() => borrowed ??= this.#take(call));
+      } finally {
+        if (borrowed !== undefined && await borrowed.then(yes, no)) await this.#giveBack();
+      }
+    });
+  }
+
+  /** Does a piece of work that needs the connection. */
+  run<T>(work: (connection: Connection) => Promise<T>, call: CallOptions = {}): Promise<T> {
+    return this.#inTurn(async () => {
+      call.signal?.throwIfAborted();
+      const connection = await this.#take(call);
+      try {
+        return await work(connection);
+      } finally {
+        await this.#giveBack();
+      }
+    });
+  }
+
+  /** Keeps the connection until the returned function is called; that waits for its turn, too. */
+  hold(call: CallOptions = {}): Promise<() => Promise<void>> {
+    return this.#inTurn(async () => {
+      call.signal?.throwIfAborted();
+      await this.#take(call);
+      let held = true;
+      return () => {
+        if (!held) return Promise.resolve();
+        held = false;
+        return this.#inTurn(() => this.#giveBack());
+      };
+    });
+  }
+
+  /** Refuses new work; waits for what is under way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#tail;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail === undefined ? work() : this.#tail.then(work);
+    const done = result.then(noop, noop).then(() => {
+      if (this.#tail === done) this.#tail = undefined;
+    });
+    this.#tail = done;
+    return result;
+  }
+
+  async #take(call: CallOptions): Promise<Connection> {
+    if (this.#connection === undefined) {
+      if (this.#closed) {
+        throw new ClosedError("The session is closed", {
+          hint: "Make a new one with engine.session()",
+        });
+      }
+      this.#connection = await this.#source.connect(call);
+    }
+    this.#holders++;
+    return this.#connection;
+  }
+
+  async #giveBack(): Promise<void> {
+    if (--this.#holders > 0) return;
+    const connection = this.#connection!;
+    this.#connection = undefined;
+    await connection.release();
+  }
+}
+
+function noop(): void {}
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
