@@ -87,11 +87,12 @@ function postgresTarget(text: string): UrlTarget {
     });
   }
   const query = readQuery(url.searchParams, postgresKeys, "PostgreSQL");
-  const host = query.get("host") ?? decode(url.hostname.replace(/^\[|\]$/g, ""), "host");
-  if (query.has("host") && url.hostname !== "") {
-    throw new ConfigError("The PostgreSQL URL names its host twice", {
-      hint:
-        'Use the key "host" for the directory of a Unix socket only, as in postgres://me@/db?host=/tmp',
+  const named = decode(url.hostname.replace(/^\[|\]$/g, ""), "host");
+  const host = query.get("host") ?? named;
+  if (query.has("host") && (!host.startsWith("/") || named !== "localhost")) {
+    throw new ConfigError('The key "host" of the PostgreSQL URL is for a Unix socket', {
+      hint: "Write its directory there and localhost before, as in " +
+        "postgres://me@localhost/db?host=/var/run/postgresql",
     });
   }
   if (host.includes(",")) {
