@@ -7,6 +7,7 @@
  */
 
 import { StatementTimeoutError } from "../errors.ts";
+import { caught } from "../util/caught.ts";
 import { whenGivenUp } from "../util/deadline.ts";
 import type { CallOptions } from "./driver.ts";
 
@@ -32,58 +33,58 @@ export class CallQueue {
    * already caught, so a call that nobody awaits cannot end the process.
    */
   run<T>(job: () => T | Promise<T>, options: CallOptions = {}): Promise<T> {
-    const promise = new Promise<T>((resolve, reject) => {
-      const { signal, timeout } = options;
-      if (this.#refusal) return reject(this.#refusal);
-      if (signal?.aborted) return reject(signal.reason);
+    return caught(
+      new Promise<T>((resolve, reject) => {
+        const { signal, timeout } = options;
+        if (this.#refusal) return reject(this.#refusal);
+        if (signal?.aborted) return reject(signal.reason);
 
-      let stopWaiting: (() => void) | undefined;
-      // Free before settling: whoever is woken may look at `busy` at once.
-      const settle = (how: () => void) => {
-        this.#running = undefined;
-        how();
-      };
-      const call: Call = {
-        fail: (reason) => {
-          stopWaiting?.();
-          reject(reason);
-        },
-        start: () => {
-          stopWaiting?.();
-          this.#running = call;
-          let outcome: T | Promise<T>;
-          try {
-            outcome = job();
-          } catch (error) {
-            return settle(() => reject(error));
-          }
-          if (!(outcome instanceof Promise)) return settle(() => resolve(outcome));
-          outcome.then(
-            (value) => settle(() => resolve(value)),
-            (error) => settle(() => reject(error)),
-          ).then(() => this.#goOn());
-        },
-      };
-      if (!this.busy) {
-        call.start();
-        // A synchronous job can have made further calls itself.
-        return this.#goOn();
-      }
-      this.#waiting.add(call);
-      if (signal || timeout) {
-        stopWaiting = whenGivenUp({ signal, timeout }, (why) => {
-          this.#waiting.delete(call);
-          reject(
-            why === "aborted" ? signal!.reason : new StatementTimeoutError(
-              `The statement waited ${timeout} ms for the calls before it and was not sent`,
-              { sqlState: "57014" },
-            ),
-          );
-        });
-      }
-    });
-    promise.catch(() => {});
-    return promise;
+        let stopWaiting: (() => void) | undefined;
+        // Free before settling: whoever is woken may look at `busy` at once.
+        const settle = (how: () => void) => {
+          this.#running = undefined;
+          how();
+        };
+        const call: Call = {
+          fail: (reason) => {
+            stopWaiting?.();
+            reject(reason);
+          },
+          start: () => {
+            stopWaiting?.();
+            this.#running = call;
+            let outcome: T | Promise<T>;
+            try {
+              outcome = job();
+            } catch (error) {
+              return settle(() => reject(error));
+            }
+            if (!(outcome instanceof Promise)) return settle(() => resolve(outcome));
+            outcome.then(
+              (value) => settle(() => resolve(value)),
+              (error) => settle(() => reject(error)),
+            ).then(() => this.#goOn());
+          },
+        };
+        if (!this.busy) {
+          call.start();
+          // A synchronous job can have made further calls itself.
+          return this.#goOn();
+        }
+        this.#waiting.add(call);
+        if (signal || timeout) {
+          stopWaiting = whenGivenUp({ signal, timeout }, (why) => {
+            this.#waiting.delete(call);
+            reject(
+              why === "aborted" ? signal!.reason : new StatementTimeoutError(
+                `The statement waited ${timeout} ms for the calls before it and was not sent`,
+                { sqlState: "57014" },
+              ),
+            );
+          });
+        }
+      }),
+    );
   }
 
   /** Refuses calls from now on with `reason`; those already made are still carried out. */

@@ -12,6 +12,7 @@ import {
   TransactionError,
   UsageError,
 } from "../../errors.ts";
+import { caught } from "../../util/caught.ts";
 import { deadline } from "../../util/deadline.ts";
 import { CallQueue } from "../call_queue.ts";
 import type {
@@ -56,7 +57,7 @@ export class PGliteConnection implements DriverConnection {
   #cursors = 0;
   #rollbacks = 0;
   #lost: Error | undefined;
-  #open = true;
+  readonly #ended = new AbortController();
 
   /** Takes over a started session. `onEnd` is called once, at the connection's end. */
   constructor(session: Session, onEnd: (lost: boolean) => void) {
@@ -133,7 +134,9 @@ export class PGliteConnection implements DriverConnection {
     options: CallOptions = {},
   ): Promise<number> {
     const until = options.timeout ? performance.now() + options.timeout : Infinity;
-    return this.#call(options, () => this.#copyIn(text, source, options.signal, until));
+    const ended = this.#ended.signal;
+    const signal = options.signal ? AbortSignal.any([options.signal, ended]) : ended;
+    return this.#call(options, () => this.#copyIn(text, source, signal, until));
   }
 
   async *copyOut(text: string, options?: CallOptions): AsyncIterable<Uint8Array> {
@@ -148,7 +151,7 @@ export class PGliteConnection implements DriverConnection {
   async close(): Promise<void> {
     this.#queue.refuse(closed());
     await this.#queue.idle();
-    if (!this.#open) return;
+    if (this.#ended.signal.aborted) return;
     try {
       await this.#session.end();
     } catch (error) {
@@ -169,7 +172,7 @@ export class PGliteConnection implements DriverConnection {
         "The source of a COPY used the connection that is waiting for its data",
         { hint: "Read what the source needs before the COPY, or on another database" },
       );
-      return Promise.reject(error);
+      return caught(Promise.reject(error));
     }
     return this.#queue.run(async () => {
       try {
@@ -236,7 +239,7 @@ export class PGliteConnection implements DriverConnection {
   async #copyIn(
     text: string,
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
     until: number,
   ): Promise<number> {
     checkText(text, "The statement's text");
@@ -282,7 +285,7 @@ export class PGliteConnection implements DriverConnection {
   /** The source's chunks, until a limit ends it. Use of this connection by the source is noticed. */
   async *#fed(
     source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
     until: number,
   ): AsyncGenerator<Uint8Array> {
     const iterator = feeding.run(
@@ -305,7 +308,7 @@ export class PGliteConnection implements DriverConnection {
           },
         ).catch((error) => {
           // A source that threw has ended itself.
-          finished = !signal?.aborted && !(error instanceof StatementTimeoutError);
+          finished = !signal.aborted && !(error instanceof StatementTimeoutError);
           throw error;
         });
         if (next.done) {
@@ -338,9 +341,10 @@ export class PGliteConnection implements DriverConnection {
   }
 
   #end(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#session.cut(this.#lost ?? closed());
+    if (this.#ended.signal.aborted) return;
+    const reason = this.#lost ?? closed();
+    this.#ended.abort(reason);
+    this.#session.cut(reason);
     this.#onEnd(this.#lost !== undefined);
   }
 }

@@ -52,6 +52,11 @@ export function whatIsWrong({ text, params }: DriverStatement): InputError | und
         `Parameter ${i + 1} must be text or null for PostgreSQL, not ${typeof value}`,
       );
     }
+    if (value.includes("\0")) {
+      return new InputError(`Parameter ${i + 1} contains NUL`, {
+        hint: "PostgreSQL cannot store NUL in text; remove it or use bytea",
+      });
+    }
     if (!value.isWellFormed()) {
       return new InputError(
         `Parameter ${i + 1} is no Unicode text: it has half of a surrogate pair`,

@@ -13,18 +13,18 @@ export interface SqliteConfig {
    */
   readonly path?: string | undefined;
   /** Read, write and create (`rwc`, the default), read and write (`rw`), or read only (`ro`). */
-  readonly mode?: typeof modes[number] | undefined;
+  readonly mode?: "rwc" | "rw" | "ro" | undefined;
   /**
    * How a file keeps its transactions. Default `wal`: readers and the writer do not wait for each
    * other. A file system that cannot share memory gets what it can do, unless it is asked for by
    * name.
    */
-  readonly journalMode?: typeof journalModes[number] | undefined;
+  readonly journalMode?: "wal" | "delete" | "truncate" | "persist" | undefined;
   /**
    * When writes must be on the disk. Default `normal` with `wal`: a power cut can undo the last
    * commits and never damages the file. Otherwise `full`.
    */
-  readonly synchronous?: typeof synchronousModes[number] | undefined;
+  readonly synchronous?: "off" | "normal" | "full" | "extra" | undefined;
   /** Foreign keys are enforced. Default true. */
   readonly foreignKeys?: boolean | undefined;
   /** Longest wait for another writer, in milliseconds. Default 5000. */
