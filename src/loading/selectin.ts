@@ -7,8 +7,9 @@
 
 import { setRelation } from "../mapper/define.ts";
 import { Managed } from "../mapper/instance_state.ts";
-import type { MappedColumn, MappedRelation, Mapper } from "../mapper/mapper.ts";
-import { columnRef } from "../mapper/define.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
+import { columnRef } from "../mapper/definition.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { snapshotRelation } from "../unit_of_work/links.ts";

@@ -6,51 +6,24 @@
  */
 
 import { DetachedInstanceError, InputError, NotLoadedError } from "../errors.ts";
-import { Column, type ColumnSpec } from "../schema/column.ts";
-import { describe, Expression } from "../sql/expression.ts";
+import { Column } from "../schema/column.ts";
+import { describe, type Expression } from "../sql/expression.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
-import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
+import { type HasNode, nodeOf } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { didYouMean } from "../util/nearest.ts";
+import {
+  columnRef,
+  type DefinedColumn,
+  type DefinedRelation,
+  type Definition,
+  definitionOf,
+  type Fill,
+} from "./definition.ts";
 import { Managed } from "./instance_state.ts";
-import { Relation, type RelationSpec } from "./relation.ts";
+import { Relation } from "./relation.ts";
 import { toJson } from "./to_json.ts";
 import type { ColumnRefs, Fields, Init, Instance } from "./types.ts";
-
-/** A column as declared, under its two names. */
-export interface DefinedColumn {
-  /** The property. */
-  readonly property: string;
-  /** The column in the database. */
-  readonly name: string;
-  /** What was declared. */
-  readonly spec: ColumnSpec;
-  /** `authors.name`, for messages. */
-  readonly label: string;
-}
-
-/** A relation as declared. */
-export interface DefinedRelation {
-  /** The property. */
-  readonly property: string;
-  /** What was declared. */
-  readonly spec: RelationSpec;
-}
-
-/** The declarations of one entity. */
-export interface Definition {
-  /** Its table; also the source that `Entity.c` and every query's root refer to. */
-  readonly source: TableSource;
-  /** `authors`, or `library.authors` with a schema. */
-  readonly tableName: string;
-  /** The columns, in order of declaration. */
-  readonly columns: readonly DefinedColumn[];
-  /** The relations, in order of declaration. */
-  readonly relations: readonly DefinedRelation[];
-}
-
-/** The key of a class's definition. */
-export const definitionOf: unique symbol = Symbol("sluice.definition");
 
 /** What `entity()` returns: a class to extend. */
 export interface EntityBase<F extends Fields> extends HasNode {
@@ -63,9 +36,6 @@ export interface EntityBase<F extends Fields> extends HasNode {
   /** The declarations, prepared. */
   readonly [definitionOf]: Definition;
 }
-
-/** Fills a new object from a row; a compiled function of `row_shape.ts`. */
-export type Fill = (object: object, row: WireRow) => void;
 
 const RESERVED = new Set([
   "constructor",
@@ -168,17 +138,6 @@ function columnRefs(definition: Definition): Record<string, Expression<unknown>>
   return Object.fromEntries(
     definition.columns.map((column) => [column.property, columnRef(column, definition.source)]),
   );
-}
-
-/** A column of a source as an expression. */
-export function columnRef(column: DefinedColumn, source: TableSource): Expression<unknown> {
-  return new Expression({
-    kind: "column",
-    source,
-    name: column.name,
-    type: column.spec.type,
-    label: column.label,
-  });
 }
 
 /** `authorId` → `author_id`, `ISBNCode` → `isbn_code`. */

@@ -7,7 +7,7 @@
 
 import type { WireRow } from "../sql/wire.ts";
 import type { Mapper } from "./mapper.ts";
-import type { RowShape } from "./row_shape.ts";
+import type { IdentityKey, RowShape } from "./row_shape.ts";
 
 /**
  * Where an object stands.
@@ -21,9 +21,6 @@ import type { RowShape } from "./row_shape.ts";
  * | detached | was persistent; its session let go of it | |
  */
 export type InstanceStatus = "transient" | "pending" | "persistent" | "deleted" | "detached";
-
-/** What identifies a row within its class: primitive, so that maps find it. */
-export type IdentityKey = string | number | bigint;
 
 /** The owner of an object: a session. Compared by identity only. */
 export interface InstanceOwner {

@@ -7,23 +7,13 @@
 
 import { InputError } from "../errors.ts";
 import type { ReferentialAction } from "../schema/column.ts";
-import type { Column, ForeignKey, Table } from "../schema/table.ts";
+import type { ForeignKey, Table } from "../schema/table.ts";
 import { describe } from "../sql/expression.ts";
 import type { TableSource } from "../sql/node.ts";
 import type { DialectName, WireRow } from "../sql/wire.ts";
-import type { DefinedColumn, Definition } from "./define.ts";
-import type { IdentityKey } from "./instance_state.ts";
-import { compileShape, type RowShape } from "./row_shape.ts";
-
-/** A column with the property it maps to. */
-export interface MappedColumn extends Column {
-  /** The property. */
-  readonly property: string;
-  /** As declared. */
-  readonly defined: DefinedColumn;
-  /** Part of the primary key. */
-  readonly primaryKey: boolean;
-}
+import type { Definition } from "./definition.ts";
+import { mapColumn, type MappedColumn } from "./mapped_column.ts";
+import { compileShape, type IdentityKey, type RowShape } from "./row_shape.ts";
 
 /** A relation, resolved. */
 export interface MappedRelation {
@@ -106,7 +96,7 @@ export class Mapper {
   shape(dialect: DialectName): RowShape {
     let shape = this.#shapes.get(dialect);
     if (shape === undefined) {
-      shape = compileShape(this, this.columns, dialect);
+      shape = compileShape(this.columns, dialect);
       this.#shapes.set(dialect, shape);
     }
     return shape;
@@ -160,23 +150,6 @@ export class Mapper {
     );
     return `${this.name} ${key.join(", ")}`;
   }
-}
-
-function mapColumn(defined: DefinedColumn): MappedColumn {
-  const { spec } = defined;
-  return {
-    property: defined.property,
-    defined,
-    name: defined.name,
-    label: defined.label,
-    type: spec.type,
-    nullable: spec.nullable,
-    generated: spec.generated,
-    defaultSql: spec.defaultSql,
-    unique: spec.unique,
-    indexed: spec.indexed,
-    primaryKey: spec.primaryKey,
-  };
 }
 
 /** A foreign key as the registry adds it. */

@@ -9,8 +9,9 @@ import { ConfigError, InputError, MappingError } from "../errors.ts";
 import { describe } from "../sql/expression.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { didYouMean } from "../util/nearest.ts";
-import { type Definition, definitionOf, type Fill } from "./define.ts";
-import { addReference, type MappedColumn, Mapper } from "./mapper.ts";
+import { type Definition, definitionOf, type Fill } from "./definition.ts";
+import type { MappedColumn } from "./mapped_column.ts";
+import { addReference, Mapper } from "./mapper.ts";
 
 type AnyClass = new (fill: unknown, row: WireRow) => object;
 

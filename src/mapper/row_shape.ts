@@ -10,9 +10,11 @@
 
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import type { ColumnCodec } from "../schema/types.ts";
-import type { Fill } from "./define.ts";
-import type { IdentityKey } from "./instance_state.ts";
-import type { MappedColumn, Mapper } from "./mapper.ts";
+import type { Fill } from "./definition.ts";
+import type { MappedColumn } from "./mapped_column.ts";
+
+/** What identifies a row within its class: primitive, so that maps find it. */
+export type IdentityKey = string | number | bigint;
 
 /** The functions compiled for one set of columns. */
 export interface RowShape {
@@ -30,14 +32,13 @@ export interface RowShape {
   readonly changes: (object: object, row: WireRow) => number[] | null;
 }
 
-/** Compiles the shape of `columns`, which contain the primary key. */
+/** Compiles the shape of rows that hold `columns`, among them the primary key. */
 export function compileShape(
-  mapper: Mapper,
   columns: readonly MappedColumn[],
   dialect: DialectName,
 ): RowShape {
   const codecs = columns.map((column) => column.type.codec[dialect]);
-  const keyIndexes = mapper.primaryKey.map((key) => columns.indexOf(key));
+  const keyIndexes = columns.flatMap((column, i) => column.primaryKey ? [i] : []);
   return {
     columns,
     codecs,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Definition } from "./define.ts";
+import type { Definition } from "./definition.ts";
 import { Managed } from "./instance_state.ts";
 
 /**

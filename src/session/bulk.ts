@@ -8,7 +8,8 @@
 import { InputError, SluiceError } from "../errors.ts";
 import type { Dialect, InsertShape } from "../dialect/dialect.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
-import type { MappedColumn, Mapper } from "../mapper/mapper.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { Mapper } from "../mapper/mapper.ts";
 import type { ColumnNames, FieldsOf, PropertyOf } from "../mapper/types.ts";
 import type { PresenceOf } from "../schema/column.ts";
 import { describe } from "../sql/expression.ts";

@@ -16,7 +16,7 @@ import { suppress } from "../util/suppress.ts";
 import { didYouMean } from "../util/nearest.ts";
 import { checkpointOf, keyIn } from "./checkpoint.ts";
 import { afterKey, keyOrder } from "./key_condition.ts";
-import type { QueryPlan } from "./query.ts";
+import type { QueryPlan } from "./query_plan.ts";
 import type { SessionTransaction } from "./session_transaction.ts";
 
 /** How far a walk has come, told after each commit. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { columnRef } from "../mapper/define.ts";
+import { columnRef } from "../mapper/definition.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { allOf, type Condition, Expression } from "../sql/expression.ts";
 import { type Node, nodeOf, type OrderNode } from "../sql/node.ts";

@@ -7,8 +7,7 @@
 
 import { InputError, MultipleResultsError, NoResultError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
-import { addPaths, type PathTree } from "../loading/paths.ts";
-import type { Mapper } from "../mapper/mapper.ts";
+import { addPaths } from "../loading/paths.ts";
 import type { Filter, Path, Ref, With } from "../mapper/types.ts";
 import {
   allOf,
@@ -19,35 +18,12 @@ import {
   isSql,
   Order,
 } from "../sql/expression.ts";
-import { type LockNode, type Node, nodeOf, type OrderNode, type SelectNode } from "../sql/node.ts";
+import { nodeOf } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type { Batches, BatchOptions } from "./commit_batches.ts";
 import { jsonLines } from "./json_lines.ts";
+import type { QueryPlan } from "./query_plan.ts";
 import { refs } from "./refs.ts";
-
-/** What a query asks for. */
-export interface QueryPlan {
-  /** Of which entity. */
-  readonly mapper: Mapper;
-  /** The condition. */
-  readonly where: Node | undefined;
-  /** The order. */
-  readonly orderBy: readonly OrderNode[];
-  /** At most so many. */
-  readonly limit: number | undefined;
-  /** Without the first so many. */
-  readonly offset: number | undefined;
-  /** Relations that come along. */
-  readonly paths: PathTree;
-  /** Rows fetched at a time by a stream. */
-  readonly window: number;
-  /** The lock on the rows. */
-  readonly lock: LockNode | undefined;
-  /** Gives the query up. */
-  readonly signal: AbortSignal | undefined;
-  /** Longest time for each of its statements, in milliseconds. */
-  readonly timeout: number | undefined;
-}
 
 /** What a query needs of its session. */
 export interface QueryRunner {
@@ -312,28 +288,6 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
     checkCount("commitEvery()", size, 1);
     return this.#runner.batches(this.#plan, size, options) as Batches<R>;
   }
-}
-
-/** A plan for all rows of an entity. */
-export function planFor(mapper: Mapper): QueryPlan {
-  return {
-    mapper,
-    where: undefined,
-    orderBy: [],
-    limit: undefined,
-    offset: undefined,
-    paths: new Map(),
-    window: 500,
-    lock: undefined,
-    signal: undefined,
-    timeout: undefined,
-  };
-}
-
-/** The SELECT of a plan, given that of all its columns. */
-export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
-  const { where, orderBy, limit, offset, lock } = plan;
-  return { ...base, where, orderBy, limit, offset, lock };
 }
 
 function checkCount(what: string, value: unknown, min: number): number {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { columnRef } from "../mapper/define.ts";
+import { columnRef } from "../mapper/definition.ts";
 import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
 import type { ManyRef, Ref } from "../mapper/types.ts";
 import { allOf, type Condition, conditionNode, Expression } from "../sql/expression.ts";

@@ -43,6 +43,8 @@ export interface ColumnNode {
   readonly name: string;
   /** Its type. */
   readonly type: SqlType<unknown>;
+  /** It can be null. */
+  readonly nullable: boolean;
   /** Its name in messages: `authors.name`. */
   readonly label: string;
 }

@@ -8,7 +8,8 @@
 import { StaleDataError } from "../errors.ts";
 import type { DeleteShape, Dialect, InsertShape, UpdateShape } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
-import type { MappedColumn, Mapper } from "../mapper/mapper.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { Mapper } from "../mapper/mapper.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan.ts";
 import type { IdentityMap } from "./identity_map.ts";

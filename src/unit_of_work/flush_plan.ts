@@ -7,7 +7,8 @@
 
 import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
-import type { MappedColumn, Mapper } from "../mapper/mapper.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { Mapper } from "../mapper/mapper.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import type { Link } from "./links.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IdentityKey } from "../mapper/instance_state.ts";
+import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 
 /** Objects by class and primary key. */

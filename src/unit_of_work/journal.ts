@@ -6,7 +6,7 @@
  */
 
 import { type InstanceState, type InstanceStatus, Managed } from "../mapper/instance_state.ts";
-import type { IdentityKey } from "../mapper/instance_state.ts";
+import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
 
 /** How an object was. */

@@ -7,7 +7,8 @@
 
 import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
-import type { MappedColumn, MappedRelation, Mapper } from "../mapper/mapper.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
 import { describe } from "../sql/expression.ts";
 
 /** `child[column]` has to become `parent[parentColumn]`, or null without a parent. */

@@ -36,6 +36,8 @@ export class SqliteCompiler extends Compiler {
   }
 
   protected override nulls(node: OrderNode): string {
+    // Where nothing is null, saying so would only keep SQLite from using an index.
+    if (node.term.kind === "column" && !node.term.nullable) return "";
     // PostgreSQL takes null as the largest value, SQLite as the smallest.
     return ` nulls ${node.nulls ?? (node.descending ? "first" : "last")}`;
   }

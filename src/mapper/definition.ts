@@ -1,0 +1,61 @@
+/**
+ * What an entity declares, in the form the rest of the mapper reads.
+ *
+ * @module
+ */
+
+import type { ColumnSpec } from "../schema/column.ts";
+import { Expression } from "../sql/expression.ts";
+import type { TableSource } from "../sql/node.ts";
+import type { WireRow } from "../sql/wire.ts";
+import type { RelationSpec } from "./relation.ts";
+
+/** A column as declared, under its two names. */
+export interface DefinedColumn {
+  /** The property. */
+  readonly property: string;
+  /** The column in the database. */
+  readonly name: string;
+  /** What was declared. */
+  readonly spec: ColumnSpec;
+  /** `authors.name`, for messages. */
+  readonly label: string;
+}
+
+/** A relation as declared. */
+export interface DefinedRelation {
+  /** The property. */
+  readonly property: string;
+  /** What was declared. */
+  readonly spec: RelationSpec;
+}
+
+/** The declarations of one entity. */
+export interface Definition {
+  /** Its table; also the source that `Entity.c` and every query's root refer to. */
+  readonly source: TableSource;
+  /** `authors`, or `library.authors` with a schema. */
+  readonly tableName: string;
+  /** The columns, in order of declaration. */
+  readonly columns: readonly DefinedColumn[];
+  /** The relations, in order of declaration. */
+  readonly relations: readonly DefinedRelation[];
+}
+
+/** The key of a class's definition. */
+export const definitionOf: unique symbol = Symbol("sluice.definition");
+
+/** A column of a source as an expression. */
+export function columnRef(column: DefinedColumn, source: TableSource): Expression<unknown> {
+  return new Expression({
+    kind: "column",
+    source,
+    name: column.name,
+    type: column.spec.type,
+    nullable: column.spec.nullable,
+    label: column.label,
+  });
+}
+
+/** Fills a new object from a row; a compiled function of `row_shape.ts`. */
+export type Fill = (object: object, row: WireRow) => void;

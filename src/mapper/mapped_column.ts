@@ -1,0 +1,32 @@
+/** A column of a mapper: the table's column and the property it maps to. @module */
+
+import type { Column } from "../schema/table.ts";
+import type { DefinedColumn } from "./definition.ts";
+
+/** A column with the property it maps to. */
+export interface MappedColumn extends Column {
+  /** The property. */
+  readonly property: string;
+  /** As declared. */
+  readonly defined: DefinedColumn;
+  /** Part of the primary key. */
+  readonly primaryKey: boolean;
+}
+
+/** The column of a declaration. */
+export function mapColumn(defined: DefinedColumn): MappedColumn {
+  const { spec } = defined;
+  return {
+    property: defined.property,
+    defined,
+    name: defined.name,
+    label: defined.label,
+    type: spec.type,
+    nullable: spec.nullable,
+    generated: spec.generated,
+    defaultSql: spec.defaultSql,
+    unique: spec.unique,
+    indexed: spec.indexed,
+    primaryKey: spec.primaryKey,
+  };
+}
