@@ -154,8 +154,7 @@ export class Link {
     if (this.transaction === undefined) return error;
     if (this.failure !== undefined) {
       // Sent before the first failure was known, and refused by the database because of it.
-      const secondary = error instanceof DatabaseError && error.sqlState === "25P02";
-      return secondary ? this.pendingRollback() : error;
+      return error instanceof PendingRollbackError ? this.pendingRollback() : error;
     }
     const failed = this.driver.transactionStatus === "failed" ||
       this.context.dialect.name === "postgres" && error instanceof DatabaseError;
