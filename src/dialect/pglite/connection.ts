@@ -144,8 +144,10 @@ export class PGliteConnection implements DriverConnection {
     yield* await this.#call(options, () => this.#session.copyOut(text));
   }
 
-  async ping(options?: CallOptions): Promise<void> {
-    await this.run({ text: "SELECT 1", params: [] }, options);
+  ping(options?: CallOptions): Promise<void> {
+    return this.#call(options, async () => {
+      await this.#session.run({ text: "SELECT 1", params: [] });
+    });
   }
 
   async close(): Promise<void> {
