@@ -15,6 +15,7 @@ import {
   TransactionAbortedError,
   UsageError,
 } from "../../errors.ts";
+import { caught } from "../../util/caught.ts";
 import { onAbort } from "../../util/abort.ts";
 import type {
   BeginOptions,
@@ -42,8 +43,8 @@ import {
   tooSlowError,
 } from "./errors.ts";
 import { type FrameListener, Framer } from "./framer.ts";
-import type { Session } from "./handshake.ts";
-import { copyFail, isFatal, terminate } from "./messages.ts";
+import { handshake, type Session } from "./handshake.ts";
+import { copyFail, isFatal, sync, terminate } from "./messages.ts";
 import {
   NpmPostgres,
   type NpmResult,
@@ -86,7 +87,7 @@ export class PostgresConnection implements DriverConnection {
   readonly #socket: Socket;
   readonly #framer: Framer;
   readonly #forgetSocket: () => void;
-  #npm!: NpmPostgres<Call>;
+  readonly #npm: NpmPostgres<Call>;
   #status: TransactionStatus = "idle";
   #lost: Error | undefined;
   /** The socket is given up; nothing goes out or comes in any more. */
@@ -118,9 +119,11 @@ export class PostgresConnection implements DriverConnection {
   #cancelReason: unknown;
   readonly #watchdog = new Watchdog((now) => this.#look(now));
 
-  private constructor(settings: PostgresSettings, session: Session) {
+  private constructor(settings: PostgresSettings, session: Session, npm: NpmPostgres<Call>) {
     this.#settings = settings;
     this.#session = session;
+    this.#npm = npm;
+    npm.attach(this.#sendings());
     this.#socket = session.socket;
     this.id = String(session.pid);
     this.#plans = new Plans(settings.maxPrepared);
@@ -137,15 +140,24 @@ export class PostgresConnection implements DriverConnection {
         this.#advance();
       },
     });
+    if (session.rest.length > 0) this.#framer.push(session.rest);
+    this.#socket.resume();
   }
 
-  /** Takes over a session. */
-  static async open(settings: PostgresSettings, session: Session): Promise<PostgresConnection> {
-    const connection = new PostgresConnection(settings, session);
-    connection.#npm = await NpmPostgres.open(connection.#sendings());
-    if (session.rest.length > 0) connection.#framer.push(session.rest);
-    connection.#socket.resume();
-    return connection;
+  /** Makes a connection. Rejects with `ConnectError`, or with the signal's reason. */
+  static async open(
+    settings: PostgresSettings,
+    options?: CallOptions,
+  ): Promise<PostgresConnection> {
+    const npm = NpmPostgres.open<Call>();
+    let session: Session;
+    try {
+      session = await handshake(settings, options);
+    } catch (error) {
+      await npm; // so that nothing of the attempt is left when it is said to have failed
+      throw error;
+    }
+    return new PostgresConnection(settings, session, await npm);
   }
 
   /** As the last answer said. */
@@ -168,7 +180,7 @@ export class PostgresConnection implements DriverConnection {
   run(statement: DriverStatement, options?: CallOptions): Promise<DriverResult> {
     const { text, params } = statement;
     const wrong = whatIsWrong(statement);
-    if (wrong !== undefined) return Promise.reject(wrong);
+    if (wrong !== undefined) return caught(Promise.reject(wrong));
     const mode = statement.prepare === false || !this.#settings.prepared
       ? "unprepared"
       : "prepared";
@@ -297,14 +309,16 @@ export class PostgresConnection implements DriverConnection {
     options: CallOptions | undefined,
     prepare?: (call: Call) => void,
   ): Promise<DriverResult> {
-    return new Promise((resolve, reject) => {
-      if (this.#lost !== undefined) return reject(this.#lost);
-      const call = new Call(kind, text, params, mode, resolve, reject);
-      prepare?.(call);
-      if (options !== undefined && !this.#limit(call, options)) return;
-      if (this.#waiting.first === undefined && this.#mayFly(call)) this.#fly(call);
-      else this.#waiting.push(call);
-    });
+    return caught(
+      new Promise<DriverResult>((resolve, reject) => {
+        if (this.#lost !== undefined) return reject(this.#lost);
+        const call = new Call(kind, text, params, mode, resolve, reject);
+        prepare?.(call);
+        if (options !== undefined && !this.#limit(call, options)) return;
+        if (this.#waiting.first === undefined && this.#mayFly(call)) this.#fly(call);
+        else this.#waiting.push(call);
+      }),
+    );
   }
 
   /** False if the call is over before it began. */
@@ -548,6 +562,8 @@ export class PostgresConnection implements DriverConnection {
         } else {
           call.failure = new UsageError("COPY … FROM STDIN needs copyIn()");
           this.#write(copyFail("copyIn() must be used"));
+          // The statement's own Sync went by while the server waited for data
+          if (call.mode !== "simple") this.#write(sync);
         }
       },
       copyOut: () => {

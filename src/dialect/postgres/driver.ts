@@ -6,7 +6,6 @@
 
 import type { CallOptions, Driver, DriverConnection } from "../driver.ts";
 import { PostgresConnection } from "./connection.ts";
-import { handshake } from "./handshake.ts";
 import { type PostgresConfig, settingsOf } from "./options.ts";
 
 /**
@@ -40,9 +39,8 @@ export function postgresDriver(config: PostgresConfig): Driver {
     dialect: "postgres",
     defaultPool: "queue",
     target: settings.target,
-    async connect(options?: CallOptions): Promise<DriverConnection> {
-      return await PostgresConnection.open(settings, await handshake(settings, options));
-    },
+    connect: (options?: CallOptions): Promise<DriverConnection> =>
+      PostgresConnection.open(settings, options),
     close: () => Promise.resolve(),
   };
 }

@@ -236,7 +236,7 @@ function quotesAValue(fields: DatabaseErrorFields): boolean {
     withoutQuoted(fields.message ?? "") !== fields.message;
 }
 
-const quotes = [['"', '"'], ["«", "»"], ["„", "“"], ["“", "”"]] as const;
+const quotes = [['"', '"'], ["«", "»"], ["»", "«"], ["„", "“"], ["“", "”"]] as const;
 
 /** From the first quote to the last one, since the value itself can contain quotes. */
 function withoutQuoted(message: string): string {

@@ -49,6 +49,9 @@ export const sslRequest: Uint8Array = message(0, int32s(80877103));
 /** The polite end. */
 export const terminate: Uint8Array = message(0x58, new Uint8Array(0));
 
+/** The end of a statement of the extended protocol. */
+export const sync: Uint8Array = message(0x53, new Uint8Array(0));
+
 /** `COPY … FROM STDIN` is complete. */
 export const copyDone: Uint8Array = message(Type.copyDone, new Uint8Array(0));
 

@@ -87,18 +87,16 @@ const neverFirst = { get: () => false, set: () => {} };
 /** An instance of npm `postgres` on a socket of ours. */
 export class NpmPostgres<S extends Sending> {
   readonly #sql: Sql;
-  readonly #socket: DriverSocket;
-  readonly #listener: SendingListener<S>;
+  readonly #socket = new DriverSocket();
+  #listener!: SendingListener<S>;
 
-  private constructor(listener: SendingListener<S>) {
-    this.#listener = listener;
-    this.#socket = new DriverSocket((bytes) => listener.write(bytes));
+  private constructor() {
     this.#sql = (postgres as unknown as (options: object) => Sql)(optionsFor(this.#socket));
   }
 
-  /** Makes one that is ready for statements. Nothing is sent by this itself. */
-  static async open<S extends Sending>(listener: SendingListener<S>): Promise<NpmPostgres<S>> {
-    const npm = new NpmPostgres(listener);
+  /** Makes one. It needs no server for this, and so can be made while a connection is. */
+  static async open<S extends Sending>(): Promise<NpmPostgres<S>> {
+    const npm = new NpmPostgres<S>();
     // The driver connects for a first statement only, which the socket answers by itself
     await new Promise((resolve, reject) => {
       const query = npm.#sql.unsafe("", [], modes.simple);
@@ -107,6 +105,12 @@ export class NpmPostgres<S extends Sending> {
       query.execute();
     });
     return npm;
+  }
+
+  /** Sends and reports to `listener` from now on. */
+  attach(listener: SendingListener<S>): void {
+    this.#listener = listener;
+    this.#socket.pipe = (bytes) => listener.write(bytes);
   }
 
   /** Sends a statement, soon: the driver gathers what is sent in one tick. */
@@ -143,14 +147,11 @@ export class NpmPostgres<S extends Sending> {
  */
 class DriverSocket {
   readonly readyState = "open";
-  readonly #write: (bytes: Uint8Array) => void;
   #answers: Buffer[] = [greeting, emptyAnswer];
   /** The driver's listener. */
   data: (bytes: Buffer) => void = () => {};
-
-  constructor(write: (bytes: Uint8Array) => void) {
-    this.#write = write;
-  }
+  /** Takes what the driver sends. */
+  pipe: (bytes: Uint8Array) => void = () => {};
 
   on(event: string, listener: (bytes: Buffer) => void): void {
     if (event === "data") this.data = listener;
@@ -160,7 +161,7 @@ class DriverSocket {
     const answer = this.#answers.shift();
     // Later, because the driver clears what it has written only after `write` returns
     if (answer !== undefined) queueMicrotask(() => this.data(answer));
-    else this.#write(bytes);
+    else this.pipe(bytes);
     return true; // no backpressure here: it would end the driver's pipelining. It is the connection's task
   }
 }
