@@ -149,12 +149,9 @@ export type {
 } from "./src/mapper/types.ts";
 
 // Sessions: the unit of work, queries, transactions, batches, bulk.
-export {
-  AsyncSession,
-  type GetOptions,
-  inspect,
-  type SessionOptions,
-} from "./src/session/async_session.ts";
+export { AsyncSession, inspect } from "./src/session/async_session.ts";
+export type { GetOptions } from "./src/session/reader.ts";
+export type { SessionOptions } from "./src/session/session_core.ts";
 export { Query } from "./src/session/query.ts";
 export { SessionTransaction } from "./src/session/session_transaction.ts";
 export type { Batches, BatchOptions, BatchProgress } from "./src/session/commit_batches.ts";

@@ -9,7 +9,8 @@ import type { Driver } from "../dialect/driver.ts";
 import { CoreEngine } from "../engine/core_engine.ts";
 import type { EngineOptions } from "../engine/options.ts";
 import { checkEntities, Registry } from "../mapper/registry.ts";
-import { AsyncSession, type SessionOptions } from "./async_session.ts";
+import { AsyncSession } from "./async_session.ts";
+import type { SessionOptions } from "./session_core.ts";
 
 /** How an engine works, and what it maps. All durations are milliseconds. */
 export interface AsyncEngineOptions extends EngineOptions {

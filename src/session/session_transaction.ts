@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Connection } from "../engine/connection.ts";
 import type { Transaction, TransactionHook } from "../engine/transaction.ts";
 
 /** What a transaction needs of its session. */
@@ -14,6 +15,16 @@ export interface TransactionOwner {
   rollbackTransaction(transaction: SessionTransaction): Promise<void>;
   /** Runs `fn` so that it can be undone alone, objects included. */
   savepoint<T>(transaction: SessionTransaction, fn: () => T | Promise<T>): Promise<T>;
+}
+
+/** What a transaction holds. */
+export interface TransactionLease {
+  /** The connection. */
+  readonly connection: Connection;
+  /** Gives it back. */
+  readonly release: () => Promise<void>;
+  /** The objects' changes are part of the transaction. */
+  readonly tracks: boolean;
 }
 
 /**
@@ -41,23 +52,20 @@ export class SessionTransaction implements AsyncDisposable {
   readonly #owner: TransactionOwner;
   /** The engine's transaction. */
   readonly inner: Transaction;
+  /** The connection it is open on. */
+  readonly connection: Connection;
   /** Gives the connection back. */
   readonly release: () => Promise<void>;
-
   /** The objects' changes are part of it; otherwise they wait for a commit of their own. */
   readonly tracks: boolean;
 
   /** Made by `session.begin()`. */
-  constructor(
-    owner: TransactionOwner,
-    inner: Transaction,
-    release: () => Promise<void>,
-    tracks: boolean,
-  ) {
+  constructor(owner: TransactionOwner, inner: Transaction, lease: TransactionLease) {
     this.#owner = owner;
     this.inner = inner;
-    this.release = release;
-    this.tracks = tracks;
+    this.connection = lease.connection;
+    this.release = lease.release;
+    this.tracks = lease.tracks;
   }
 
   /** Neither committed nor rolled back yet. */

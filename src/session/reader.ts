@@ -1,0 +1,212 @@
+/**
+ * How a session reads: queries, streams, counts and lookups by key.
+ *
+ * @module
+ */
+
+import type { Dialect } from "../dialect/dialect.ts";
+import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
+import type { Connection } from "../engine/connection.ts";
+import { hydrate, type HydrationTarget } from "../loading/hydrate.ts";
+import { type Loader, loadPaths, selectAll } from "../loading/selectin.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+import { nodeOf, type SelectNode } from "../sql/node.ts";
+import type { WireRow } from "../sql/wire.ts";
+import { type Batches, type BatchOptions, commitBatches } from "./commit_batches.ts";
+import { keyCondition } from "./key_condition.ts";
+import type { QueryRunner } from "./query.ts";
+import { type QueryPlan, selectOf } from "./query_plan.ts";
+import type { SessionCore } from "./session_core.ts";
+import { SessionStream } from "./session_stream.ts";
+import { beginTransaction } from "./transactions.ts";
+
+/** How an object is fetched by key. */
+export interface GetOptions extends CallOptions {
+  /** Locks the row and reads it anew; only inside `begin()`. */
+  lock?: "update" | "share" | undefined;
+}
+
+/** Reads for one session. */
+export class Reader implements QueryRunner {
+  readonly #core: SessionCore;
+
+  /** Reads for the session of `core`. */
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  /** All objects; those that were not managed before are added to `added`. */
+  all(plan: QueryPlan, added?: object[]): Promise<object[]> {
+    const call = this.#begun(plan);
+    return this.#core.turnstile.run(async (connection) => {
+      await this.#core.autoflush(connection, call);
+      const { rows } = await connection.run(this.toSQL(plan), call);
+      const objects = this.#hydrate(plan.mapper, rows, added);
+      if (plan.paths.size > 0) {
+        await loadPaths(objects, plan.paths, this.#loader(connection, call, added));
+      }
+      return objects;
+    }, call);
+  }
+
+  /** The objects one after the other, read in windows. */
+  stream(plan: QueryPlan): SessionStream {
+    const call = this.#begun(plan);
+    let release: (() => Promise<void>) | undefined;
+    let windows: ReturnType<Connection["windows"]> | undefined;
+    let added: object[] = [];
+    const stream = new SessionStream({
+      open: async () => {
+        this.#core.assertOpen();
+        release = await this.#core.turnstile.hold(call);
+        this.#core.streams.add(stream);
+        await this.#core.turnstile.run(async (connection) => {
+          await this.#core.autoflush(connection, call);
+          windows = connection.windows(this.toSQL(plan), { ...call, window: plan.window });
+        }, call);
+      },
+      next: () =>
+        this.#core.turnstile.run(async (connection) => {
+          const next = await windows!.next();
+          if (next.done) return [];
+          added = [];
+          const objects = this.#hydrate(plan.mapper, next.value.rows, added);
+          if (plan.paths.size > 0) {
+            await loadPaths(objects, plan.paths, this.#loader(connection, call, added));
+          }
+          return objects;
+        }, call),
+      passed: () => {
+        for (const object of added) {
+          if (this.#core.work.isClean(object)) this.#core.work.expunge(object);
+        }
+        added = [];
+      },
+      close: async () => {
+        this.#core.streams.delete(stream);
+        try {
+          await this.#core.turnstile.run(async () => void await windows?.return());
+        } finally {
+          await release?.();
+        }
+      },
+    }, plan.window);
+    return stream;
+  }
+
+  /** How many rows there are. */
+  async count(plan: QueryPlan): Promise<number> {
+    const counted: SelectNode = {
+      ...selectOf(plan, selectAll(plan.mapper)),
+      columns: [{ kind: "raw", parts: ["count(*)"] }],
+      orderBy: [],
+      limit: undefined,
+      offset: undefined,
+      lock: undefined,
+    };
+    const total = Number((await this.#select(plan, counted))[0]![0]);
+    const rest = Math.max(0, total - (plan.offset ?? 0));
+    return Math.min(rest, plan.limit ?? rest);
+  }
+
+  /** Whether there is a row. */
+  async exists(plan: QueryPlan): Promise<boolean> {
+    const rows = await this.#select(plan, {
+      ...selectOf(plan, selectAll(plan.mapper)),
+      columns: [{ kind: "raw", parts: ["1"] }],
+      orderBy: [],
+      limit: Math.min(plan.limit ?? 1, 1),
+      lock: undefined,
+    });
+    return rows.length > 0;
+  }
+
+  /** The statement that would be sent. */
+  toSQL(plan: QueryPlan): DriverStatement {
+    return this.#core.context.dialect.compile(selectOf(plan, selectAll(plan.mapper)));
+  }
+
+  /** Batches with a transaction each. */
+  batches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object> {
+    this.#core.assertIdle("commitEvery()", "Its batches are transactions of their own");
+    const runner = {
+      begin: () => beginTransaction(this.#core, "commitEvery()", {}, true),
+      all: (plan: QueryPlan, added?: object[]) => this.all(plan, added),
+      expunge: (object: object) => this.#core.work.expunge(object),
+    };
+    return commitBatches(runner, this.#core.context.dialect, plan, size, options);
+  }
+
+  #begun(plan: QueryPlan): CallOptions {
+    this.#core.assertOpen();
+    if (plan.lock !== undefined) this.#core.assertLockable();
+    return this.#core.limits(plan);
+  }
+
+  #select(plan: QueryPlan, select: SelectNode): Promise<WireRow[]> {
+    const call = this.#begun(plan);
+    return this.#core.turnstile.run(async (connection) => {
+      await this.#core.autoflush(connection, call);
+      return (await connection.run(this.#core.context.dialect.compile(select), call)).rows;
+    }, call);
+  }
+
+  /** The object with this key, or undefined. */
+  async get(mapper: Mapper, key: unknown, options: GetOptions): Promise<object | undefined> {
+    const { dialect } = this.#core.context;
+    const keyRow = mapper.keyRow(key, dialect.name);
+    if (options.lock === undefined) {
+      const known = this.#core.work.identityMap.of(mapper)
+        .get(mapper.identityOf(keyRow, dialect.name));
+      if (known !== undefined) return known;
+    } else this.#core.assertLockable();
+    const call = this.#core.limits(options);
+    const found = await this.#core.turnstile.run(async (connection) => {
+      await this.#core.autoflush(connection, call);
+      const { text } = byKey(mapper, dialect, options.lock);
+      const { rows } = await connection.run({ text, params: keyRow }, call);
+      return this.#hydrate(mapper, rows);
+    }, call);
+    return found[0];
+  }
+
+  #hydrate(mapper: Mapper, rows: WireRow[], added?: object[]): object[] {
+    return hydrate(mapper, rows, this.#target(added));
+  }
+
+  #target(added: object[] | undefined): HydrationTarget {
+    return {
+      owner: this.#core.owner,
+      identityMap: this.#core.work.identityMap,
+      dialect: this.#core.context.dialect.name,
+      added,
+    };
+  }
+
+  #loader(connection: Connection, call: CallOptions, added?: object[]): Loader {
+    return {
+      ...this.#target(added),
+      select: async (select) =>
+        (await connection.run(this.#core.context.dialect.compile(select), call)).rows,
+    };
+  }
+}
+
+const texts = new WeakMap<Mapper, Map<string, DriverStatement>>();
+
+/** `select … where key = …`, compiled once for each mapper, dialect and lock. */
+function byKey(mapper: Mapper, dialect: Dialect, lock: GetOptions["lock"]): DriverStatement {
+  let cached = texts.get(mapper);
+  if (cached === undefined) texts.set(mapper, cached = new Map());
+  const id = `${dialect.name} ${lock}`;
+  let statement = cached.get(id);
+  if (statement === undefined) {
+    statement = dialect.compile({
+      ...selectAll(mapper),
+      where: keyCondition(mapper)[nodeOf],
+      lock: lock === undefined ? undefined : { strength: lock, wait: undefined },
+    });
+    cached.set(id, statement);
+  }
+  return statement;
+}

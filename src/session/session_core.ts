@@ -1,0 +1,120 @@
+/**
+ * What the parts of a session share: its objects, its turn at the one connection, its limits, and
+ * what is open on it.
+ *
+ * @module
+ */
+
+import { ClosedError, UsageError } from "../errors.ts";
+import type { Dialect } from "../dialect/dialect.ts";
+import type { CallOptions } from "../dialect/driver.ts";
+import type { Connection } from "../engine/connection.ts";
+import type { Registry } from "../mapper/registry.ts";
+import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
+import type { SessionStream } from "./session_stream.ts";
+import type { SessionTransaction } from "./session_transaction.ts";
+import { type ConnectionSource, Turnstile } from "./turnstile.ts";
+
+/** How a session works. */
+export interface SessionOptions {
+  /** Inside `begin()`, a query flushes first, so that it sees your changes. Default true. */
+  autoflush?: boolean | undefined;
+  /** What `close()` does with changes that were never flushed. Default `"warn"`. */
+  onUnflushedClose?: "warn" | "throw" | "ignore" | undefined;
+  /** Gives up every statement of the session. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a session is made from. */
+export interface SessionContext {
+  /** Where connections come from. */
+  readonly engine: ConnectionSource;
+  /** The database's spelling. */
+  readonly dialect: Dialect;
+  /** The entities, resolved. */
+  readonly registry: Registry;
+}
+
+const noLimits: CallOptions = {};
+
+/** The state of one session. */
+export class SessionCore {
+  /** What it was made from. */
+  readonly context: SessionContext;
+  /** How it works. */
+  readonly options: SessionOptions;
+  /** Its turn at the connection. */
+  readonly turnstile: Turnstile;
+  /** Its objects. */
+  readonly work: UnitOfWork;
+  /** The owner of its objects. */
+  readonly owner: { closed: boolean } = { closed: false };
+  /** The streams that are being read. */
+  readonly streams: Set<SessionStream> = new Set();
+  /** The open transaction. */
+  transaction: SessionTransaction | undefined;
+
+  /** Without objects, and without a connection. */
+  constructor(context: SessionContext, options: SessionOptions) {
+    this.context = context;
+    this.options = options;
+    this.turnstile = new Turnstile(context.engine);
+    this.work = new UnitOfWork(this.owner, context.registry, context.dialect);
+  }
+
+  /** Sends what is pending, if there is something. */
+  async flush(connection: Connection, call: CallOptions): Promise<void> {
+    const plan = this.work.plan();
+    if (plan !== undefined) await this.work.flush(plan, connection, call);
+  }
+
+  /** Inside a transaction: flushes before a query, so that it sees the session's changes. */
+  async autoflush(connection: Connection, call: CallOptions): Promise<void> {
+    if (!this.transaction?.tracks || this.options.autoflush === false) return;
+    await this.flush(connection, call);
+  }
+
+  /** The limits of a call: its own, and the session's signal. */
+  limits(options: CallOptions): CallOptions {
+    const own = this.options.signal;
+    const { signal = own, timeout } = options;
+    if (signal === undefined) return timeout === undefined ? noLimits : { timeout };
+    return {
+      signal: own === undefined || own === signal ? signal : AbortSignal.any([own, signal]),
+      timeout,
+    };
+  }
+
+  /** Refuses everything after `close()`. */
+  assertOpen(): void {
+    if (!this.owner.closed) return;
+    throw new ClosedError("The session is closed", {
+      hint: "Make a new one with engine.session()",
+    });
+  }
+
+  /** Refuses locks that would end with their own statement. */
+  assertLockable(): void {
+    if (this.transaction !== undefined) return;
+    throw new UsageError("A lock was asked for outside a transaction, where it would end at once", {
+      hint: "Lock inside session.begin(async () => { … })",
+    });
+  }
+
+  /** Refuses what needs the connection to itself while a transaction or a stream has it. */
+  assertIdle(what: string, insideTransaction: string): void {
+    if (this.transaction !== undefined) {
+      throw new UsageError(`${what} was called inside a transaction`, { hint: insideTransaction });
+    }
+    if (this.streams.size > 0) {
+      throw new UsageError(`${what} was called inside a stream's loop`, {
+        hint: "Use .commitEvery(n) for long updates, or collect with .all() first",
+      });
+    }
+  }
+
+  /** Ends all streams. */
+  async closeStreams(): Promise<void> {
+    for (const stream of this.streams) await stream.return().catch(() => {});
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * How a session begins and ends transactions, its objects included.
+ *
+ * @module
+ */
+
+import { ClosedError } from "../errors.ts";
+import type { Connection } from "../engine/connection.ts";
+import type { TransactionOptions } from "../engine/transaction.ts";
+import { suppress } from "../util/suppress.ts";
+import type { SessionCore } from "./session_core.ts";
+import { SessionTransaction, type TransactionOwner } from "./session_transaction.ts";
+
+/**
+ * Begins a transaction.
+ *
+ * @param what What the user called, for the refusal inside another transaction.
+ * @param tracks Whether the objects' changes are part of it.
+ */
+export async function beginTransaction(
+  core: SessionCore,
+  what: string,
+  options: TransactionOptions,
+  tracks: boolean,
+): Promise<SessionTransaction> {
+  core.assertIdle(what, "Use tx.savepoint() inside a transaction");
+  const call = core.limits(options);
+  const release = await core.turnstile.hold(call);
+  try {
+    return await core.turnstile.run(async (connection) => {
+      // Somebody else may have begun one while this call waited for its turn.
+      core.assertIdle(what, "Use tx.savepoint() inside a transaction");
+      const inner = await connection.beginSoon({ ...options, signal: call.signal });
+      if (tracks) core.work.begin();
+      core.transaction = new SessionTransaction(owner(core), inner, {
+        connection,
+        release,
+        tracks,
+      });
+      return core.transaction;
+    }, call);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Begins a transaction, commits it when `fn` returns, and rolls it back when it throws. */
+export async function inTransaction<T>(
+  core: SessionCore,
+  what: string,
+  fn: (tx: SessionTransaction) => T | Promise<T>,
+  options: TransactionOptions,
+  tracks: boolean,
+): Promise<T> {
+  const transaction = await beginTransaction(core, what, options, tracks);
+  try {
+    const value = await transaction.connection.hold(() => fn(transaction));
+    if (transaction.open) await transaction.commit();
+    return value;
+  } catch (error) {
+    if (transaction.open) {
+      await transaction.rollback().catch((failure) => suppress(error, failure));
+    }
+    throw error;
+  }
+}
+
+function owner(core: SessionCore): TransactionOwner {
+  return {
+    async commitTransaction(transaction) {
+      await core.closeStreams();
+      await end(core, transaction, async (connection) => {
+        const { inner, tracks } = transaction;
+        try {
+          if (tracks) await core.flush(connection, core.limits({}));
+          await inner.commit();
+        } catch (error) {
+          if (inner.open) await inner.rollback().catch((failure) => suppress(error, failure));
+          if (tracks) core.work.rollback();
+          throw error;
+        }
+        if (tracks) core.work.commit();
+      });
+    },
+    async rollbackTransaction(transaction) {
+      await core.closeStreams();
+      await end(core, transaction, async () => {
+        try {
+          await transaction.inner.rollback();
+        } finally {
+          if (transaction.tracks) core.work.rollback();
+        }
+      });
+    },
+    async savepoint(transaction, fn) {
+      const flush = () =>
+        core.turnstile.run(
+          (connection) => core.flush(connection, core.limits({})),
+          core.limits({}),
+        );
+      // What was changed before belongs to the outer transaction and must survive.
+      await flush();
+      return await transaction.inner.savepoint(async () => {
+        core.work.begin();
+        try {
+          const value = await fn();
+          await flush();
+          core.work.commit();
+          return value;
+        } catch (error) {
+          core.work.rollback();
+          throw error;
+        }
+      });
+    },
+  };
+}
+
+/** Ends a transaction and lets go of its connection, whatever happens. */
+async function end(
+  core: SessionCore,
+  transaction: SessionTransaction,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  if (core.transaction !== transaction) {
+    throw new ClosedError("This transaction has ended", { hint: "Begin another one" });
+  }
+  try {
+    // Without the session's signal: an ended request must still be able to roll back.
+    await core.turnstile.run(async (connection) => {
+      try {
+        await work(connection);
+      } finally {
+        core.transaction = undefined;
+      }
+    });
+  } finally {
+    await transaction.release();
+  }
+}
