@@ -92,6 +92,20 @@ export class CoreEngine implements AsyncDisposable {
    * @throws {NestedCheckoutError} `NESTED_CHECKOUT` inside `begin(fn)`, when its own connections take all places.
    * @throws {ConnectError} `CONNECT_FAILED` and its finer codes when none can be made.
    * @throws {EngineDisposedError} `ENGINE_DISPOSED` after `dispose()`.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, sql } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = new AsyncEngine("sqlite::memory:");
+   * {
+   *   await using connection = await engine.connect({ timeout: 1_000 });
+   *   await connection.execute(sql`select 1`);
+   *   assertEquals(engine.pool.status().checkedOut, 1);
+   * }
+   * assertEquals(engine.pool.status().checkedOut, 0);
+   * ```
    */
   connect(options: ConnectOptions = {}): Promise<Connection> {
     const connection = options.signal?.aborted ? undefined : this.tryConnect();
@@ -109,6 +123,16 @@ export class CoreEngine implements AsyncDisposable {
    *
    * @param call Its limits; `timeout` covers the wait for a connection too.
    * @throws What `connect()` and `Connection.execute()` throw.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, sql } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = new AsyncEngine("sqlite::memory:");
+   * const result = await engine.execute(sql<{ n: number }>`select ${20} + ${22} as n`);
+   * assertEquals(result.scalar(), 42);
+   * ```
    */
   execute<Row>(statement: Executable<Row>, call: CallOptions = {}): Promise<Result<Row>> {
     let compiled: DriverStatement;
@@ -149,6 +173,22 @@ export class CoreEngine implements AsyncDisposable {
    *
    * @throws What `fn` throws; what failed while rolling back is in its `suppressed`.
    * @throws What `connect()`, `Connection.begin()` and `Transaction.commit()` throw.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, sql } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = new AsyncEngine("sqlite::memory:");
+   * await engine.execute(sql`create table accounts (id integer, balance integer)`);
+   * await engine.execute(sql`insert into accounts values (1, 100), (2, 0)`);
+   * await engine.begin(async (tx) => {
+   *   await tx.execute(sql`update accounts set balance = balance - ${30} where id = 1`);
+   *   await tx.execute(sql`update accounts set balance = balance + ${30} where id = 2`);
+   * });
+   * const balances = sql<{ balance: number }>`select balance from accounts order by id`;
+   * assertEquals((await engine.execute(balances)).scalars(), [70, 30]);
+   * ```
    */
   async begin<T>(
     fn: (tx: Transaction) => T | Promise<T>,
@@ -169,6 +209,19 @@ export class CoreEngine implements AsyncDisposable {
    *
    * @returns A function that stops listening.
    * @throws {InputError} `INVALID_INPUT` when there is no such event.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, sql } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = new AsyncEngine("sqlite::memory:");
+   * const seen: string[] = [];
+   * const stop = engine.on("statement", (event) => seen.push(event.sql));
+   * await engine.execute(sql`select ${"secret"} as word`);
+   * stop();
+   * assertEquals(seen, ["select ?1 as word"]);
+   * ```
    */
   on<Name extends keyof EngineEvents>(name: Name, listener: EngineListener<Name>): () => void {
     return this.#events.on(name, listener);
@@ -178,6 +231,17 @@ export class CoreEngine implements AsyncDisposable {
    * Ends the engine: new checkouts and waiting ones get `EngineDisposedError`, lent connections may
    * finish for `timeout` milliseconds (default: `disposeTimeout`), then everything is closed. Never
    * rejects; all calls share the first one's promise.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, EngineDisposedError, sql } from "@sluice/orm";
+   * import { assertRejects } from "@std/assert";
+   *
+   * const engine = new AsyncEngine("sqlite::memory:");
+   * await engine.execute(sql`select 1`);
+   * await engine.dispose();
+   * await assertRejects(() => engine.execute(sql`select 1`), EngineDisposedError);
+   * ```
    */
   dispose(options: { timeout?: number | undefined } = {}): Promise<void> {
     return this.#disposed ??= this.#dispose(options.timeout ?? this.#settings.disposeTimeout);

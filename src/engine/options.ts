@@ -74,9 +74,9 @@ type Check = (value: unknown) => string | undefined;
 
 const flag: Check = (value) => typeof value === "boolean" ? undefined : "true or false";
 const ms: Check = (value) =>
-  typeof value === "number" && value >= 0 ? undefined : "milliseconds, from 0 up";
+  Number.isFinite(value) && (value as number) >= 0 ? undefined : "milliseconds, from 0 up";
 const someMs: Check = (value) =>
-  typeof value === "number" && value > 0 ? undefined : "milliseconds, more than 0";
+  Number.isFinite(value) && (value as number) > 0 ? undefined : "milliseconds, more than 0";
 const whole: Check = (value) =>
   value === Infinity || Number.isSafeInteger(value) && (value as number) >= 0
     ? undefined

@@ -270,12 +270,9 @@ export class Transaction extends TransactionScope implements AsyncDisposable {
 
   /** Why it can no longer be used. */
   protected ended(): ClosedError {
-    return new ClosedError(
-      `This transaction has ${this.#state === "open" ? "" : "been "}${this.#state}`,
-      {
-        hint: "Begin another one",
-      },
-    );
+    return new ClosedError(`This transaction has been ${this.#state}`, {
+      hint: "Begin another one",
+    });
   }
 
   /**

@@ -22,18 +22,22 @@ export interface Slot<T> {
  * garbage collector can tell when the borrower forgot it: nothing here may lead to the handle.
  */
 export class Loan<T> {
+  /** What is lent. */
+  readonly slot: Slot<T>;
+  /** The place it takes. */
+  readonly permit: Permit;
+  /** When it was lent, in milliseconds since the epoch. */
+  readonly since: number;
   /** What the borrower does with it. */
   note: string | undefined;
   /** It was reported as held too long. */
   reported = false;
-  #trace: Error | undefined;
+  readonly #trace: Error | undefined;
 
-  constructor(
-    readonly slot: Slot<T>,
-    readonly permit: Permit,
-    readonly since: number,
-    trace: Error | undefined,
-  ) {
+  constructor(slot: Slot<T>, permit: Permit, since: number, trace: Error | undefined) {
+    this.slot = slot;
+    this.permit = permit;
+    this.since = since;
     this.#trace = trace;
   }
 

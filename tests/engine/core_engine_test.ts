@@ -60,7 +60,7 @@ eachEngine("A nested checkout that could never be served fails at once", async (
 
 eachEngine("CoreEngine.connect() times out and says who holds what", async ({ target }) => {
   await using engine = new CoreEngine(target, { poolSize: 1, maxOverflow: 0, poolTimeout: 20 });
-  await using connection = await engine.connect();
+  await using connection = await engine.connect({ timeout: 10_000 });
   await connection.execute(sql`select 'the culprit'`);
   const error = await assertRejects(() => engine.connect(), PoolTimeoutError);
   assertStringIncludes(error.message, "Cannot get a connection within 20 ms: the only place");
