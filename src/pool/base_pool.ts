@@ -224,6 +224,288 @@ export abstract class BasePool<T> implements Pool<T> {
   }
 
   #lend(slot: Slot<T>, permit: Permit, now: number): Lease<T> {
+    const trace = this.#trace ? new Error() : undefined;
+    const loan = new Loan(slot, permit, now, trace);
+    this.#lent.add(loan);
+    this.#checkouts++;
+    const lease = new LoanLease(this.#lender, loan);
+    this.#forgotten.register(lease, loan, loan);
+    if (this.#leakAfter > 0) this.#watchForLeaks(now);
+    return lease;
+  }
+
+  // --- making ready ------------------------------------------------------------------------------
+
+  /** The best idle one that passes, or a new one. */
+  async #prepare(): Promise<Slot<T>> {
+    for (let attempt = 1;; attempt++) {
+      for (let slot = this.#idle.pop(); slot; slot = this.#idle.pop()) {
+        if (this.#ready(slot, Date.now()) || await this.#passes(slot)) return slot;
+        await this.#end(slot, slot.lost);
+      }
+      try {
+        return await this.#create();
+      } catch (error) {
+        this.#createFailed++;
+        const again = attempt < this.#createAttempts && !this.#closed &&
+          this.#resource.retryable(error);
+        if (!again) throw error;
+      }
+      // Between one and two times the delay, so that those who failed together do not return together.
+      await delay(RETRY_DELAY * (1 + Math.random()), this.#closing.signal);
+    }
+  }
+
+  /** It can be lent as it is. */
+  #ready(slot: Slot<T>, now: number): boolean {
+    const { prePing } = this.#shape;
+    return now < slot.recycleAt && slot.generation === this.#generation && prePing !== true &&
+      (prePing === false || now - slot.idleSince < IDLE_BEFORE_PING) &&
+      !this.#resource.isLost(slot.resource);
+  }
+
+  /** It is young and alive. */
+  async #passes(slot: Slot<T>): Promise<boolean> {
+    if (this.#resource.isLost(slot.resource)) {
+      this.#noteLoss(slot);
+      return false;
+    }
+    if (Date.now() >= slot.recycleAt) {
+      this.#recycled++;
+      return false;
+    }
+    const generation = this.#generation;
+    let stalled = false;
+    try {
+      await deadline(this.#resource.check(slot.resource), {
+        timeout: this.#upkeepTimeout,
+        onTimeout: () => {
+          stalled = true;
+          return undefined;
+        },
+      });
+      slot.generation = generation;
+      return !this.#resource.isLost(slot.resource);
+    } catch {
+      this.#noteLoss(slot);
+      // One that is silent has cost its asker the whole limit; the other doubtful ones are not to do
+      // that one by one.
+      if (stalled) { for (const other of this.#takeDoubtful()) void this.#end(other, true); }
+      return false;
+    }
+  }
+
+  #takeDoubtful(): Slot<T>[] {
+    const doubtful = this.#idle.filter((slot) => slot.generation !== this.#generation);
+    const sound = this.#idle.filter((slot) => slot.generation === this.#generation);
+    this.#idle.splice(0, this.#idle.length, ...sound);
+    return doubtful;
+  }
+
+  async #create(): Promise<Slot<T>> {
+    const generation = this.#generation;
+    const unwanted = new AbortController();
+    const recycle = this.#shape.recycle;
+    const now = Date.now();
+    let slot: Slot<T> | undefined;
+    let lostEarly = false;
+    this.#size++;
+    try {
+      const creation = this.#resource.create({
+        signal: AbortSignal.any([unwanted.signal, this.#closing.signal]),
+        onLost: () => slot ? this.#onLoss(slot) : void (lostEarly = true),
+      });
+      const resource = await deadline(creation, {
+        timeout: this.#createTimeout,
+        onTimeout: () => {
+          const error = new PoolTimeoutError(
+            `Cannot make a ${this.#resource.noun} within ${this.#createTimeout} ms`,
+          );
+          unwanted.abort(error);
+          return error;
+        },
+        onLate: (late) => void this.#destroy(late, true),
+      });
+      this.#created++;
+      slot = {
+        resource,
+        generation,
+        // Up to a tenth earlier, so that what was made together is not replaced together.
+        recycleAt: recycle > 0 ? now + recycle * (1 - 0.1 * Math.random()) : Infinity,
+        idleSince: now,
+        lost: false,
+      };
+      if (lostEarly) this.#onLoss(slot);
+      return slot;
+    } catch (error) {
+      this.#shrink();
+      throw error;
+    }
+  }
+
+  // --- coming back -------------------------------------------------------------------------------
+
+  #takeBack(loan: Loan<T>, discard: boolean): Promise<void> {
+    if (!this.#lent.delete(loan)) return DONE;
+    this.#forgotten.unregister(loan);
+    if (this.#leakTimer !== undefined && this.#lent.size === 0) this.#stopWatching();
+    const { slot, permit } = loan;
+    if (discard || this.#resource.isLost(slot.resource)) return this.#retire(slot, permit, true);
+    let clean: boolean | Promise<boolean>;
+    try {
+      clean = this.#resource.reset(slot.resource);
+    } catch {
+      clean = false;
+    }
+    if (clean === true) return this.#keep(slot, permit);
+    if (clean === false) return this.#retire(slot, permit, true);
+    return deadline(clean, { timeout: this.#upkeepTimeout, onTimeout: () => undefined }).then(
+      (clean) => clean ? this.#keep(slot, permit) : this.#retire(slot, permit, true),
+      () => this.#retire(slot, permit, true),
+    );
+  }
+
+  /** Lays a clean one down for the next asker, if it is still wanted. */
+  #keep(slot: Slot<T>, permit: Permit): Promise<void> {
+    const doubtful = slot.generation !== this.#generation;
+    const lost = this.#resource.isLost(slot.resource);
+    if (this.#closed || doubtful || lost || !this.#hasUse()) {
+      return this.#retire(slot, permit, lost);
+    }
+    slot.idleSince = Date.now();
+    this.#idle.push(slot);
+    permit.release();
+    return DONE;
+  }
+
+  /**
+   * One more idle one is of use: somebody waits for it, or there are fewer than are kept. Those
+   * that the ones just woken are about to take do not count; else they would find too few.
+   */
+  #hasUse(): boolean {
+    const { keep } = this.#shape;
+    if (keep === 0) return false;
+    const woken = this.#places.inUse - (this.#size - this.#idle.length);
+    return this.#places.waiting > 0 || this.#idle.length - woken < keep;
+  }
+
+  /** Ends one that was lent. Its place comes free when it is gone, so the limit always holds. */
+  #retire(slot: Slot<T>, permit: Permit, force: boolean): Promise<void> {
+    if (this.#resource.isLost(slot.resource)) this.#noteLoss(slot);
+    return this.#end(slot, force).then(() => permit.release());
+  }
+
+  async #end(slot: Slot<T>, force: boolean): Promise<void> {
+    await this.#destroy(slot.resource, force);
+    this.#shrink();
+  }
+
+  /** Never rejects, and never takes longer than twice the limit for upkeep. */
+  async #destroy(resource: T, force: boolean): Promise<void> {
+    try {
+      await deadline(Promise.resolve(this.#resource.destroy(resource, force)), {
+        timeout: this.#upkeepTimeout,
+        onTimeout: () => new PoolError("Destroying takes too long"),
+      });
+    } catch {
+      // It is given up either way. If politeness did not work, force does.
+      if (!force) await this.#destroy(resource, true);
+    }
+  }
+
+  #shrink(): void {
+    this.#size--;
+    if (this.#size === 0) this.#onEmpty?.();
+  }
+
+  // --- losses and leaks --------------------------------------------------------------------------
+
+  #onLoss(slot: Slot<T>): void {
+    this.#noteLoss(slot);
+    const index = this.#idle.indexOf(slot);
+    if (index === -1) return;
+    this.#idle.splice(index, 1);
+    void this.#end(slot, true);
+  }
+
+  #noteLoss(slot: Slot<T>): void {
+    if (slot.lost) return;
+    slot.lost = true;
+    this.#lost++;
+    // The death of one that was doubtful already says nothing about those made since.
+    if (this.#shape.suspicious && slot.generation === this.#generation) this.#generation++;
+  }
+
+  /** One timer for all leases: it waits for the oldest that was not reported. */
+  #watchForLeaks(now: number): void {
+    if (this.#leakTimer !== undefined) return;
+    for (const loan of this.#lent) {
+      if (loan.reported) continue;
+      const left = Math.max(loan.since + this.#leakAfter - now, 1);
+      this.#leakTimer = setTimeout(() => this.#reportHeld(), Math.min(left, 2 ** 31 - 1));
+      return;
+    }
+  }
+
+  #reportHeld(): void {
+    this.#leakTimer = undefined;
+    const now = Date.now();
+    for (const loan of this.#lent) {
+      if (now - loan.since < this.#leakAfter) break;
+      if (loan.reported) continue;
+      loan.reported = true;
+      this.#reportLeak(loan, "held");
+    }
+    this.#watchForLeaks(now);
+  }
+
+  #reportLeak(loan: Loan<T>, kind: "held" | "forgotten"): void {
+    this.#leaked++;
+    this.#onLeak?.(loan.report(kind, Date.now()));
+  }
+
+  #stopWatching(): void {
+    clearTimeout(this.#leakTimer);
+    this.#leakTimer = undefined;
+  }
+
+  // --- telling -----------------------------------------------------------------------------------
+
+  status(): PoolStatus {
+    return {
+      limit: this.#shape.limit,
+      size: this.#size,
+      checkedOut: this.#lent.size,
+      idle: this.#idle.length,
+      overflow: Math.max(this.#size - this.#shape.keep, 0),
+      waiting: this.#places.waiting,
+      closed: this.#closed !== undefined,
+      checkouts: this.#checkouts,
+      waited: this.#waited,
+      waitTime: this.#waitTime,
+      timedOut: this.#timedOut,
+      cancelled: this.#cancelled,
+      created: this.#created,
+      createFailed: this.#createFailed,
+      lost: this.#lost,
+      recycled: this.#recycled,
+      leaked: this.#leaked,
+    };
+  }
+
+  #shortage(heldByAsker: number): string {
+    return describeShortage({
+      noun: this.#resource.noun,
+      limit: this.#shape.limit,
+      loans: this.#lent,
+      lent: this.#lent.size,
+      waiting: this.#places.waiting,
+      heldByAsker,
+      now: Date.now(),
+    });
+  }
+
+  #timeoutError(timeout: number, heldByAsker: number): PoolTimeoutError {
     const trace = this.#trace ? "" : ", or set traceCheckouts: true to see where they were taken";
     const hint = this.#lent.size < this.#shape.limit
       ? `Allow more time, or see why a ${this.#resource.noun} is made so slowly`
