@@ -8,7 +8,7 @@
 declare const types: unique symbol;
 
 /** How many objects a relation leads to. */
-export type Cardinality = "many" | "one" | "maybe";
+export type Cardinality = "many" | "one";
 
 /** All that was declared of a relation. */
 export type RelationSpec =
@@ -53,8 +53,6 @@ export function hasMany<E>(by: string): Relation<"many", E> {
  *
  * @param by The property of this entity that holds the key.
  */
-export function belongsTo<E>(
-  by: string,
-): Relation<null extends E ? "maybe" : "one", NonNullable<E>> {
+export function belongsTo<E>(by: string): Relation<"one", E> {
   return new Relation({ kind: "belongsTo", by });
 }

@@ -37,10 +37,12 @@ export type Field = Column<any, any> | Relation<any, any>;
 /** All declarations of an entity. */
 export type Fields = { readonly [name: string]: Field };
 
-/** What a property of an instance holds. */
+/**
+ * What a property of an instance holds. Whether a to-one relation can be empty is asked here and
+ * not where it is declared: there it would make two classes that refer to each other circular.
+ */
 export type PropertyOf<F> = F extends Relation<"many", infer E> ? Many<E>
-  : F extends Relation<"one", infer E> ? One<E>
-  : F extends Relation<"maybe", infer E> ? MaybeOne<E>
+  : F extends Relation<"one", infer E> ? null extends E ? MaybeOne<NonNullable<E>> : One<E>
   : ValueOf<F>;
 
 /** The columns' names. */
