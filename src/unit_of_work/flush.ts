@@ -8,7 +8,6 @@
 import { StaleDataError } from "../errors.ts";
 import type { DeleteShape, Dialect, InsertShape, UpdateShape } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
-import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan.ts";
@@ -119,7 +118,7 @@ function inserted(
   values: WireRow,
   { journal, identityMap, dialect }: FlushTarget,
 ): void {
-  const { object, mapper, row, pendingKeys } = insert;
+  const { object, mapper, row, linked } = insert;
   const state = stateOf(object);
   const { given } = journal.note(object, state);
   const shape = mapper.shape(dialect.name);
@@ -127,9 +126,7 @@ function inserted(
     row[index] = values[i]!;
     give(object, mapper, index, row[index], given, dialect);
   });
-  for (const { index } of pendingKeys) {
-    give(object, mapper, index, row[index]!, given, dialect);
-  }
+  for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   state.row = row as WireRow;
   state.shape = shape;
   state.key = shape.keyOf(state.row);
@@ -210,16 +207,10 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
 }
 
 function updated(update: Update, { journal, identityMap, dialect }: FlushTarget): void {
-  const { object, mapper, row, changed, pendingKeys } = update;
+  const { object, mapper, row, changed, linked } = update;
   const state = stateOf(object);
   const { given } = journal.note(object, state);
-  for (const index of changed) {
-    // A key that follows a relation; everything else is what the object says already.
-    const column = mapper.columns[index]!;
-    if (pendingKeys.some((key) => key.index === index) || isKey(column)) {
-      give(object, mapper, index, row[index]!, given, dialect);
-    }
-  }
+  for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   const key = state.shape!.keyOf(row);
   if (key !== state.key) {
     identityMap.of(mapper).delete(state.key!);
@@ -229,10 +220,6 @@ function updated(update: Update, { journal, identityMap, dialect }: FlushTarget)
   state.row = row;
   dropStaleRelations(object, mapper, changed, state.related);
   snapshotRelations(object, mapper, state);
-}
-
-function isKey(column: MappedColumn): boolean {
-  return column.defined.spec.references !== undefined;
 }
 
 /** A key that was changed by hand leaves the relation it belongs to unloaded. */

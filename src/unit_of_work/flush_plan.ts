@@ -33,6 +33,8 @@ export interface Insert {
   readonly row: (WireValue | undefined)[];
   /** Keys to fill in before it is sent. */
   readonly pendingKeys: PendingKey[];
+  /** Indexes of the keys that follow a relation: the object gets them when they are written. */
+  readonly linked: Set<number>;
 }
 
 /** A changed row. */
@@ -49,6 +51,8 @@ export interface Update {
   readonly row: WireRow;
   /** Keys to fill in before it is sent. */
   readonly pendingKeys: PendingKey[];
+  /** Indexes of the keys that follow a relation: the object gets them when they are written. */
+  readonly linked: Set<number>;
 }
 
 /** A row to be deleted. */
@@ -177,7 +181,7 @@ function planInsert(
       row.push(given ? undefined : null);
     } else row.push(encode(value, column, codecs[i]!));
   }
-  return { object, mapper, row, pendingKeys: [] };
+  return { object, mapper, row, pendingKeys: [], linked: new Set() };
 }
 
 /** A column's value on the wire, null included. */
@@ -210,7 +214,15 @@ function planUpdate(
       codecs[index]!,
     );
   }
-  return { object, mapper, key: keyOf(state), changed: [...changed], row, pendingKeys: [] };
+  return {
+    object,
+    mapper,
+    key: keyOf(state),
+    changed: [...changed],
+    row,
+    pendingKeys: [],
+    linked: new Set(),
+  };
 }
 
 /** An update that so far changes nothing; none for objects a flush does not write. */
@@ -229,6 +241,7 @@ function applyLink(
   inserts: ReadonlyMap<object, Insert>,
 ): void {
   const index = target.mapper.columns.indexOf(link.column);
+  target.linked.add(index);
   if (link.parent === null) {
     if (!link.column.nullable) {
       throw new InputError(
@@ -345,6 +358,7 @@ function breakRing(
     changed: later.map(({ index }) => index).sort((a, b) => a - b),
     row: [],
     pendingKeys: later,
+    linked: new Set(later.map(({ index }) => index)),
   });
   return insert;
 }
