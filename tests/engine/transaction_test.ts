@@ -9,6 +9,7 @@ import { CoreEngine } from "../../src/engine/core_engine.ts";
 import type { TransactionOptions } from "../../src/engine/transaction.ts";
 import {
   ClosedError,
+  ConnectionLostError,
   ForeignKeyViolationError,
   InputError,
   PendingRollbackError,
@@ -19,6 +20,7 @@ import {
 } from "../../src/errors.ts";
 import { sql } from "../../src/sql/raw.ts";
 import { eachEngine, type EngineContext } from "../support/each_engine.ts";
+import { runSql } from "../support/postgres_server.ts";
 
 async function notesEngine(target: EngineContext["target"]): Promise<CoreEngine> {
   const engine = new CoreEngine(target);
@@ -336,3 +338,25 @@ Deno.test("Transactions of one engine on its only connection take turns", async 
   assertEquals(kept.length, 10);
   assert(kept.every((note) => Number.parseInt(String(note)) % 2 === 0));
 });
+
+for (const how of ["begin", "beginSoon"] as const) {
+  eachEngine(
+    `${how}() on a connection just lost fails, and its place comes free`,
+    async (context) => {
+      await using engine = await notesEngine(context.target);
+      {
+        await using connection = await engine.connect();
+        await runSql(context.url, `select pg_terminate_backend(${connection.id})`);
+        await assertRejects(async () => {
+          const tx = await connection[how]();
+          const sent = [tx.execute(add("a")), tx.execute(add("b"))];
+          await Promise.all(sent);
+          await tx.commit();
+        }, ConnectionLostError);
+      }
+      assertEquals(engine.pool.status().checkedOut, 0);
+      assertEquals(await notes(engine), []);
+    },
+    { only: ["postgres"] },
+  );
+}
