@@ -1,0 +1,109 @@
+/**
+ * Raw npm `postgres` against Sluice, gate by gate: `deno run -A bench/macro/compare.ts [--only=get,load]
+ * [--rounds=7]`. Prints a Markdown table; exits with 1 when a gate is missed.
+ *
+ * Both take turns in one process, so that what slows the machine slows both, and every round's
+ * result is verified. Memory is measured in processes of their own.
+ */
+
+import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { type Contenders, open } from "../support/contenders.ts";
+import { peakMemory } from "../support/memory.ts";
+import { check, type Workload } from "../support/workload.ts";
+import { bulkInsert } from "./bulk_insert_bench.ts";
+import { commitNew } from "./commit_new_bench.ts";
+import { getByKey } from "./get_by_key_bench.ts";
+import { loadTracked } from "./load_tracked_bench.ts";
+import { selectin } from "./selectin_bench.ts";
+import { stream } from "./stream_bench.ts";
+
+const { values } = parseArgs({
+  options: { only: { type: "string" }, rounds: { type: "string", default: "7" } },
+});
+const only = values.only?.split(",");
+const rounds = Number(values.rounds);
+const workloads = [getByKey, loadTracked, selectin, stream, bulkInsert, commitNew]
+  .filter(({ name }) => only?.includes(name) ?? true);
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
+/** Unmeasured rounds at the start: what is compiled, planned and cached settles. */
+const WARM_UP = 2;
+
+type Side = "raw" | "sluice";
+
+async function measure(workload: Workload, { sql, engine }: Contenders): Promise<boolean> {
+  const times: Record<Side, number[]> = { raw: [], sluice: [] };
+  const run = async (side: Side): Promise<number> => {
+    await workload.reset?.(sql);
+    // The garbage of one is not to be cleared in the time of the other.
+    collectGarbage();
+    const started = performance.now();
+    const result = await (side === "raw" ? workload.raw(sql) : workload.sluice(engine));
+    const ms = performance.now() - started;
+    await check(workload, sql, result);
+    return ms;
+  };
+  for (let round = -WARM_UP; round < rounds; round++) {
+    const order: Side[] = round % 2 === 0 ? ["raw", "sluice"] : ["sluice", "raw"];
+    for (const side of order) {
+      const ms = await run(side);
+      if (round >= 0) times[side].push(ms);
+    }
+  }
+  const ratios = times.sluice.map((ms, i) => ms / times.raw[i]!).sort(ascending);
+  const ratio = median(ratios);
+  const passed = ratio <= workload.gate;
+  printRow([
+    workload.title,
+    ratio.toFixed(2),
+    ratios[0]!.toFixed(2),
+    ratios.at(-1)!.toFixed(2),
+    workload.gate.toFixed(2),
+    passed ? "yes" : "NO",
+    median(times.raw.sort(ascending)).toFixed(1),
+    median(times.sluice.sort(ascending)).toFixed(1),
+  ]);
+  return passed;
+}
+
+async function measureMemory(): Promise<boolean> {
+  console.log("\nPeak memory of a stream, one process each (MiB):\n");
+  printRow(["", "250,000 rows", "1,000,000 rows", "growth"]);
+  printRow(["---", "---:", "---:", "---:"]);
+  let passed = true;
+  for (const side of ["raw", "sluice"] as const) {
+    const short = await peakMemory(side, 250_000);
+    const long = await peakMemory(side, 1_000_000);
+    // What the collector leaves lying about differs by this much from run to run.
+    if (side === "sluice" && long > short * 1.25) passed = false;
+    printRow([side, short.toFixed(0), long.toFixed(0), `${(100 * (long / short - 1)).toFixed(0)} %`]);
+  }
+  return passed;
+}
+
+function median(sorted: readonly number[]): number {
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? sorted[middle]!
+    : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
+
+function printRow(cells: readonly string[]): void {
+  console.log(`| ${cells.join(" | ")} |`);
+}
+
+await using contenders = await open();
+printRow(["workload", "sluice / raw", "min", "max", "gate", "met", "raw ms", "sluice ms"]);
+printRow(["---", "---:", "---:", "---:", "---:", "---", "---:", "---:"]);
+let passed = true;
+for (const workload of workloads) passed = await measure(workload, contenders) && passed;
+if (workloads.includes(stream)) passed = await measureMemory() && passed;
+Deno.exitCode = passed ? 0 : 1;

@@ -1,0 +1,35 @@
+/** Point select by primary key on one connection, one after the other, a session for each. */
+
+import { Book } from "../support/library.ts";
+import { bench, type Workload } from "../support/workload.ts";
+
+const COUNT = 2_000;
+/** Spread over the table, and no key twice. */
+const keys = Array.from({ length: COUNT }, (_, i) => 1 + i * 467 % 1_000_000);
+
+/** See above. */
+export const getByKey: Workload = {
+  name: "get",
+  title: "2,000 point selects by key, one connection, a session each",
+  gate: 1.20,
+  expected: keys.reduce((sum, key) => sum + key % 900, 0),
+  async raw(sql) {
+    let pages = 0;
+    for (const key of keys) {
+      const [book] = await sql`
+        select id, author_id, title, price, pages, published, meta from books where id = ${key}`;
+      pages += book!.pages;
+    }
+    return pages;
+  },
+  async sluice(engine) {
+    let pages = 0;
+    for (const key of keys) {
+      await using session = engine.session();
+      pages += (await session.getOrFail(Book, key)).pages;
+    }
+    return pages;
+  },
+};
+
+bench(getByKey);

@@ -1,0 +1,31 @@
+/** Both contenders, one connection each, on the filled database. */
+
+import postgres from "postgres";
+import { AsyncEngine } from "../../mod.ts";
+import { Author, Book, Import } from "./library.ts";
+import { database } from "./server.ts";
+
+/** Raw and Sluice. */
+export interface Contenders extends AsyncDisposable {
+  readonly sql: postgres.Sql;
+  readonly engine: AsyncEngine;
+}
+
+/** Opens both. */
+export async function open(): Promise<Contenders> {
+  const url = await database();
+  const sql = postgres(url, { max: 1 });
+  const engine = new AsyncEngine(url, {
+    entities: [Author, Book, Import],
+    poolSize: 1,
+    maxOverflow: 0,
+  });
+  return {
+    sql,
+    engine,
+    async [Symbol.asyncDispose]() {
+      await engine.dispose();
+      await sql.end();
+    },
+  };
+}

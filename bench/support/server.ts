@@ -1,0 +1,33 @@
+/**
+ * The database that is measured: a throwaway server with the settings of a small real one, which
+ * every process and isolate of a run shares.
+ */
+
+import { startPostgres } from "../../tests/support/postgres_server.ts";
+import { fill } from "./data.ts";
+
+/** Set, it names a database to be measured instead; the tables are made anew in it. */
+const OWN = "SLUICE_BENCH_URL";
+/** Where isolates and child processes find what the first one has filled. */
+const READY = "SLUICE_BENCH_READY";
+
+/** The URL of the filled database. */
+export async function database(): Promise<string> {
+  const ready = Deno.env.get(READY);
+  if (ready !== undefined) return ready;
+  const url = Deno.env.get(OWN) ?? (await startPostgres({
+    settings: {
+      fsync: "on",
+      synchronous_commit: "on",
+      full_page_writes: "on",
+      shared_buffers: "256MB",
+      // A checkpoint in the middle of a round would be measured with it.
+      checkpoint_timeout: "1h",
+      max_wal_size: "8GB",
+      jit: "off",
+    },
+  })).url;
+  await fill(url);
+  Deno.env.set(READY, url);
+  return url;
+}
