@@ -129,11 +129,17 @@ function* checkColumns(mapper: Mapper): Generator<string> {
 
 /** Makes an object as the hydrator does, to see that the class lets it. */
 function* checkClass(mapper: Mapper): Generator<string> {
+  const mark = {};
   let filled = false;
-  const probe: Fill = () => filled = true;
-  let object: object;
+  const probe: Fill = (object) => {
+    filled = true;
+    for (const { property } of mapper.columns) {
+      (object as Record<string, unknown>)[property] = mark;
+    }
+  };
+  let object: Record<string, unknown>;
   try {
-    object = new mapper.entityClass(probe, []);
+    object = new mapper.entityClass(probe, []) as Record<string, unknown>;
   } catch (error) {
     yield `${mapper.name} cannot be made from a row: ${(error as Error).message}; ` +
       `a field initialiser must not rely on loaded columns`;
@@ -142,12 +148,15 @@ function* checkClass(mapper: Mapper): Generator<string> {
   if (!filled) {
     yield `${mapper.name} declares a constructor, which loading cannot call; ` +
       `use a static factory instead`;
+    return;
   }
-  for (const { property } of [...mapper.definition.columns, ...mapper.definition.relations]) {
-    if (Object.hasOwn(object, property)) {
-      yield `The class field "${property}" of ${mapper.name} would overwrite the column or ` +
-        `relation of that name; rename it`;
-    }
+  const overwritten = [
+    ...mapper.columns.filter(({ property }) => object[property] !== mark),
+    ...mapper.definition.relations.filter(({ property }) => Object.hasOwn(object, property)),
+  ];
+  for (const { property } of overwritten) {
+    yield `The class field "${property}" of ${mapper.name} would overwrite the column or ` +
+      `relation of that name; rename it`;
   }
 }
 

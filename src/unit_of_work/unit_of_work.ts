@@ -13,11 +13,11 @@ import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_s
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { flush, type StatementRunner } from "./flush.ts";
+import { flush, keepRelations, type StatementRunner } from "./flush.ts";
 import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
 import { IdentityMap } from "./identity_map.ts";
 import { Journal, type Note, stateOf } from "./journal.ts";
-import { type Link, visitRelations } from "./links.ts";
+import { inStep, type Link, relationsOf, visitRelations } from "./links.ts";
 
 /** The objects of one session. */
 export class UnitOfWork {
@@ -77,15 +77,23 @@ export class UnitOfWork {
    * @throws {InstanceStateError} when the object belongs to another session, or did.
    */
   add(object: object): void {
-    this.#join(object);
-    const queue = [object];
-    for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    const joined: object[] = [];
+    const reached = (other: object): void => {
+      if (this.#join(other)) joined.push(other);
+    };
+    const visit = (next: object): void =>
       visitRelations(next, this.#registry.mapperOf(next), Managed.stateOf(next), {
-        reached: (other) => {
-          if (this.#join(other)) queue.push(other);
-        },
+        reached,
         link: () => {},
       });
+    try {
+      reached(object);
+      // New objects can hang on one that was taken in before, too.
+      if (joined.length === 0) visit(object);
+      for (let i = 0; i < joined.length; i++) visit(joined[i]!);
+    } catch (error) {
+      for (const other of joined) this.#forget(other);
+      throw error;
     }
   }
 
@@ -150,7 +158,9 @@ export class UnitOfWork {
   #picture({ join }: { join: boolean }): {
     changed: FlushInput["changed"][number][];
     links: Link[];
+    relations: Map<object, Map<string, unknown>>;
   } {
+    const relations = new Map<object, Map<string, unknown>>();
     const changed: FlushInput["changed"][number][] = [];
     const links: Link[] = [];
     const queue = [...this.#pending];
@@ -158,20 +168,29 @@ export class UnitOfWork {
       reached: (object: object) => {
         if (join && this.#join(object)) queue.push(object);
       },
-      link: (link: Link) => links.push(link),
+      link: (link: Link) => {
+        // The key of a row that goes is of no interest any more.
+        if (!this.#deleted.has(link.child)) links.push(link);
+      },
     };
     for (const object of this.identityMap.values()) {
       if (this.#deleted.has(object)) continue;
       const state = stateOf(object);
       const columns = state.shape!.changes(object, state.row!);
       if (columns !== null) changed.push({ object, state, columns });
-      if (state.related !== undefined) visitRelations(object, state.mapper, state, visitor);
+      if (state.related === undefined || inStep(object, state.mapper, state.related)) continue;
+      relations.set(object, relationsOf(object, state.mapper));
+      visitRelations(object, state.mapper, state, visitor);
     }
     for (let i = 0; i < queue.length; i++) {
       const object = queue[i]!;
-      visitRelations(object, this.#registry.mapperOf(object), undefined, visitor);
+      const mapper = this.#registry.mapperOf(object);
+      const related = relationsOf(object, mapper);
+      if (related.size === 0) continue;
+      relations.set(object, related);
+      visitRelations(object, mapper, undefined, visitor);
     }
-    return { changed, links };
+    return { changed, links, relations };
   }
 
   /**
@@ -183,11 +202,14 @@ export class UnitOfWork {
   plan(): FlushPlan | undefined {
     const journal = this.#journals.at(-1);
     if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
-    const { changed, links } = this.#picture({ join: true });
+    const { changed, links, relations } = this.#picture({ join: true });
     if (
       changed.length === 0 && links.length === 0 && this.#pending.size === 0 &&
       this.#deleted.size === 0
-    ) return undefined;
+    ) {
+      keepRelations(relations, journal);
+      return undefined;
+    }
     const plan = planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
@@ -198,6 +220,7 @@ export class UnitOfWork {
       changed,
       deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
       links,
+      relations,
     });
     // Noted before anything is sent, so that a failure in the middle finds every object.
     for (const layer of plan.inserts) {
@@ -265,7 +288,7 @@ export class UnitOfWork {
     const map = this.identityMap.of(state.mapper);
     if (state.key !== undefined && map.get(state.key) === object) map.delete(state.key);
     if (note.status === "pending") {
-      for (const property of note.given) delete (object as Record<string, unknown>)[property];
+      for (const property of note.given) (object as Record<string, unknown>)[property] = undefined;
       Managed.setState(object, undefined);
       return;
     }
