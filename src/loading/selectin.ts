@@ -12,7 +12,7 @@ import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
 import { columnRef } from "../mapper/definition.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { snapshotRelation } from "../unit_of_work/links.ts";
+import { sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
 import { hydrate, type HydrationTarget } from "./hydrate.ts";
 import type { PathTree } from "./paths.ts";
 
@@ -124,11 +124,6 @@ function assign(parent: object, property: string, value: unknown): void {
   }
   setRelation(parent, property, value);
   if (state !== undefined) snapshotRelation(state, property, value);
-}
-
-function sameRelation(now: unknown, before: unknown): boolean {
-  if (!Array.isArray(now) || !Array.isArray(before)) return now === before;
-  return now.length === before.length && now.every((member, i) => member === before[i]);
 }
 
 const allColumns = new WeakMap<Mapper, SelectNode>();

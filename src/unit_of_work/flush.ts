@@ -14,7 +14,6 @@ import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan
 import type { IdentityMap } from "./identity_map.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
-import { snapshotRelations } from "./links.ts";
 
 /** What a flush needs of a connection: statements are carried out in call order. */
 export interface StatementRunner {
@@ -47,6 +46,19 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
     ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
     ...groupBy(plan.deletes, ({ mapper }) => mapper).map((group) => deleteGroup(group, target)),
   ]);
+  keepRelations(plan.relations, target.journal);
+}
+
+/** What the plan saw is in step with the database now; what was assigned since is not. */
+export function keepRelations(relations: FlushPlan["relations"], journal: Journal): void {
+  for (const [object, related] of relations) {
+    const state = stateOf(object);
+    journal.note(object, state);
+    for (const property of related.keys()) {
+      if (!Object.hasOwn(object, property)) related.delete(property);
+    }
+    state.related = related;
+  }
 }
 
 /** Waits for all, so that nothing is under way any more when the first failure is thrown. */
@@ -133,7 +145,6 @@ function inserted(
   state.status = "persistent";
   identityMap.of(mapper).set(state.key, object);
   normalise(object, mapper, state.row);
-  snapshotRelations(object, mapper, state);
 }
 
 /** A nullable key that was left open is null in the row, and so in the object. */
@@ -219,7 +230,6 @@ function updated(update: Update, { journal, identityMap, dialect }: FlushTarget)
   }
   state.row = row;
   dropStaleRelations(object, mapper, changed, state.related);
-  snapshotRelations(object, mapper, state);
 }
 
 /** A key that was changed by hand leaves the relation it belongs to unloaded. */

@@ -73,6 +73,8 @@ export interface FlushPlan {
   readonly updates: readonly Update[];
   /** After the updates, dependents first. */
   readonly deletes: readonly Delete[];
+  /** What the relations of objects are once all that is written. */
+  readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
 
 /** What a plan is made of. */
@@ -93,6 +95,8 @@ export interface FlushInput {
   readonly deleted: readonly { readonly object: object; readonly state: InstanceState }[];
   /** Keys that follow objects. */
   readonly links: readonly Link[];
+  /** The relations of new objects, and of others those that changed. */
+  readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
 
 /**
@@ -138,17 +142,18 @@ export function planFlush(input: FlushInput): FlushPlan {
     inserts: layers,
     updates: [...updates.values()].filter((update) => touches(update)),
     deletes,
+    relations: input.relations,
   };
 }
 
 function groupLinks(links: readonly Link[]): Map<object, Link[]> {
-  const byChild = new Map<object, Link[]>();
-  for (const link of links) {
-    const list = byChild.get(link.child);
-    if (list === undefined) byChild.set(link.child, [link]);
+  const byChild = Map.groupBy(links, ({ child }) => child);
+  for (const [child, list] of byChild) {
+    if (list.length === 1) continue;
     // A new parent says more than the old one's "no longer mine".
-    else if (link.parent !== null) list.push(link);
-    else list.unshift(link);
+    const taken = (link: Link) =>
+      list.some(({ column, parent }) => column === link.column && parent !== null);
+    byChild.set(child, list.filter((link) => link.parent !== null || !taken(link)));
   }
   return byChild;
 }

@@ -106,16 +106,36 @@ function check(value: unknown, mapper: Mapper, relation: MappedRelation): void {
   );
 }
 
-/** Notes the relations of an object as in step with the database. */
-export function snapshotRelations(object: object, mapper: Mapper, state: InstanceState): void {
-  for (const relation of mapper.relations.values()) {
-    if (!Object.hasOwn(object, relation.property)) continue;
-    snapshotRelation(
-      state,
-      relation.property,
-      (object as Record<string, unknown>)[relation.property],
-    );
+/** The relations of an object as they are now: of a collection, its members. */
+export function relationsOf(object: object, mapper: Mapper): Map<string, unknown> {
+  const relations = new Map<string, unknown>();
+  for (const { property } of mapper.relations.values()) {
+    if (!Object.hasOwn(object, property)) continue;
+    const value = (object as Record<string, unknown>)[property];
+    relations.set(property, Array.isArray(value) ? [...value] : value);
   }
+  return relations;
+}
+
+/** True if the relations of an object are as in an earlier picture. */
+export function inStep(
+  object: object,
+  mapper: Mapper,
+  picture: ReadonlyMap<string, unknown>,
+): boolean {
+  for (const { property } of mapper.relations.values()) {
+    const loaded = Object.hasOwn(object, property);
+    if (loaded !== picture.has(property)) return false;
+    const value = loaded ? (object as Record<string, unknown>)[property] : undefined;
+    if (!sameRelation(value, picture.get(property))) return false;
+  }
+  return true;
+}
+
+/** True if two values of a relation are the same objects, in the same order. */
+export function sameRelation(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a.length === b.length && a.every((member, i) => member === b[i]);
 }
 
 /** Notes one relation's value; of a collection, its members. */
