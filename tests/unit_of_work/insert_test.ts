@@ -298,8 +298,7 @@ eachEngine(
     await assertRejects(() => session.commit(), UniqueViolationError);
     for (const author of [fresh, clash]) {
       assertEquals(inspect(author).status, "transient");
-      assert(!Object.hasOwn(author, "id"));
-      assert(!Object.hasOwn(author, "createdAt"));
+      assertEquals<unknown>([author.id, author.createdAt], [undefined, undefined]);
     }
     assertEquals((fresh.books as Book[]).length, 1);
     assertEquals(await session.query(Author).count(), 1);
