@@ -39,8 +39,7 @@ export class Registry {
   mapper(entityClass: unknown): Mapper {
     const mapper = this.#byClass.get(entityClass);
     if (mapper !== undefined) return mapper;
-    const definition = typeof entityClass === "function" ? definitionIn(entityClass) : undefined;
-    if (definition === undefined) {
+    if (definitionOfClass(entityClass) === undefined) {
       throw new InputError(`An entity class is expected, found ${describe(entityClass)}`, {
         hint: "Pass a class that extends entity(…)",
       });
@@ -74,10 +73,14 @@ export function checkEntities(entities: unknown): readonly unknown[] {
   return entities;
 }
 
-function definitionIn(entityClass: unknown): Definition {
-  const definition = typeof entityClass === "function"
+function definitionOfClass(entityClass: unknown): Definition | undefined {
+  return typeof entityClass === "function"
     ? (entityClass as Partial<Record<typeof definitionOf, Definition>>)[definitionOf]
     : undefined;
+}
+
+function definitionIn(entityClass: unknown): Definition {
+  const definition = definitionOfClass(entityClass);
   if (definition === undefined) {
     throw new ConfigError(`"entities" holds ${describe(entityClass)}, which is no entity class`, {
       hint: "Pass classes that extend entity(…)",

@@ -37,8 +37,7 @@ export class Turnstile {
     work: (borrow: () => Promise<Connection>) => Promise<T>,
     call: CallOptions = {},
   ): Promise<T> {
-    return this.#inTurn(async () => {
-      call.signal?.throwIfAborted();
+    return this.#admit(async () => {
       let borrowed: Promise<Connection> | undefined;
       try {
         return await work(() => borrowed ??= this.#take(call));
@@ -50,7 +49,7 @@ export class Turnstile {
 
   /** Does a piece of work that needs the connection. */
   run<T>(work: (connection: Connection) => Promise<T>, call: CallOptions = {}): Promise<T> {
-    return this.#inTurn(async () => {
+    return this.#admit(async () => {
       call.signal?.throwIfAborted();
       const connection = await this.#take(call);
       try {
@@ -63,7 +62,7 @@ export class Turnstile {
 
   /** Keeps the connection until the returned function is called; that waits for its turn, too. */
   hold(call: CallOptions = {}): Promise<() => Promise<void>> {
-    return this.#inTurn(async () => {
+    return this.#admit(async () => {
       call.signal?.throwIfAborted();
       await this.#take(call);
       let held = true;
@@ -75,10 +74,19 @@ export class Turnstile {
     });
   }
 
-  /** Refuses new work; waits for what is under way. */
+  /** Refuses new work; what was asked for before is carried out and waited for. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#tail;
+    while (this.#tail !== undefined) await this.#tail;
+  }
+
+  #admit<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#closed) return this.#inTurn(work);
+    return Promise.reject(
+      new ClosedError("The session is closed", {
+        hint: "Make a new one with engine.session()",
+      }),
+    );
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -91,14 +99,7 @@ export class Turnstile {
   }
 
   async #take(call: CallOptions): Promise<Connection> {
-    if (this.#connection === undefined) {
-      if (this.#closed) {
-        throw new ClosedError("The session is closed", {
-          hint: "Make a new one with engine.session()",
-        });
-      }
-      this.#connection = await this.#source.connect(call);
-    }
+    this.#connection ??= await this.#source.connect(call);
     this.#holders++;
     return this.#connection;
   }
