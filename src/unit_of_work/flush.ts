@@ -44,7 +44,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   for (const update of plan.updates) completeUpdate(update);
   await settle([
     ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
-    ...groupBy(plan.deletes, ({ mapper }) => mapper).map((group) => deleteGroup(group, target)),
+    ...plan.deletes.map((group) => deleteGroup(group, target)),
   ]);
   keepRelations(plan.relations, target.journal);
 }

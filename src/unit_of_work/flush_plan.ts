@@ -11,6 +11,7 @@ import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
+import { deleteOrder } from "./delete_order.ts";
 import type { Link } from "./links.ts";
 
 /** A key of a new row that is known only when its parent has been inserted. */
@@ -71,8 +72,8 @@ export interface FlushPlan {
   readonly inserts: readonly (readonly Insert[])[];
   /** After the inserts. */
   readonly updates: readonly Update[];
-  /** After the updates, dependents first. */
-  readonly deletes: readonly Delete[];
+  /** After the updates: rows of one class each, in the order in which they go. */
+  readonly deletes: readonly (readonly Delete[])[];
   /** What the relations of objects are once all that is written. */
   readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
@@ -135,9 +136,7 @@ export function planFlush(input: FlushInput): FlushPlan {
   const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper));
   const layers = order.flatMap((_, i) => layer(byRing.get(i) ?? [], inserts, updates));
   for (const insert of inserts.values()) checkComplete(insert);
-  const deletes = input.deleted
-    .map(({ object, state }): Delete => ({ object, mapper: state.mapper, key: keyOf(state) }))
-    .sort((a, b) => ringOf.get(b.mapper)! - ringOf.get(a.mapper)!);
+  const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
   return {
     inserts: layers,
     updates: [...updates.values()].filter((update) => touches(update)),
@@ -156,6 +155,32 @@ function groupLinks(links: readonly Link[]): Map<object, Link[]> {
     byChild.set(child, list.filter((link) => link.parent !== null || !taken(link)));
   }
   return byChild;
+}
+
+/** Dependents first: ring by ring, and within a ring row by row. */
+function planDeletes(
+  deleted: FlushInput["deleted"],
+  ringOf: ReadonlyMap<Mapper, number>,
+  updates: Map<object, Update>,
+  dialect: DialectName,
+): Delete[][] {
+  const byRing = [...Map.groupBy(deleted, ({ state }) => ringOf.get(state.mapper)!)]
+    .sort(([a], [b]) => b - a);
+  return byRing.flatMap(([, rows]) => {
+    const { groups, cleared } = deleteOrder(rows);
+    for (const [{ object, state }, columns] of cleared) {
+      const update = planUpdate(object, state, [], dialect);
+      for (const index of columns) write(update, index, null);
+      updates.set(object, update);
+    }
+    return groups.map((group) =>
+      group.map(({ object, state }): Delete => ({
+        object,
+        mapper: state.mapper,
+        key: keyOf(state),
+      }))
+    );
+  });
 }
 
 /** The primary key of a managed object as it is in the database. */

@@ -226,7 +226,7 @@ export class UnitOfWork {
     for (const layer of plan.inserts) {
       for (const { object } of layer) journal.note(object, stateOf(object));
     }
-    for (const { object } of plan.deletes) journal.note(object, stateOf(object));
+    for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
     this.#pending.clear();
     this.#deleted.clear();
     return plan;

@@ -411,3 +411,18 @@ eachEngine(
     assertEquals(await session.query(Book).count(), 2);
   },
 );
+eachEngine("delete() removes a whole tree of one table in one commit", async ({ target }) => {
+  await using engine = await openLibrary(target);
+  await using session = engine.session();
+  const child = new Category({ name: "Leaf" });
+  const middle = new Category({ name: "Middle", children: [child] });
+  const root = new Category({ name: "Root", children: [middle] });
+  session.add(root);
+  await session.commit();
+  await using other = engine.session();
+  for (const category of await other.query(Category).orderBy((c) => c.id.asc()).all()) {
+    other.delete(category);
+  }
+  await other.commit();
+  assertEquals(await other.query(Category).count(), 0);
+});
