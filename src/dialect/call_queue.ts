@@ -1,7 +1,7 @@
 /**
  * Calls one after the other, in the order they were made: the queue inside a connection. Used by
  * the embedded drivers, whose databases do their work synchronously, so that a call that need not
- * wait is carried out at once.
+ * wait is carried out at once. A long row of calls lets the rest of the program have its turns.
  *
  * @module
  */
@@ -9,6 +9,7 @@
 import { StatementTimeoutError } from "../errors.ts";
 import { caught } from "../util/caught.ts";
 import { whenGivenUp } from "../util/deadline.ts";
+import { sharingTurns } from "../util/turn.ts";
 import type { CallOptions } from "./driver.ts";
 
 interface Call {
@@ -55,7 +56,8 @@ export class CallQueue {
             this.#running = call;
             let outcome: T | Promise<T>;
             try {
-              outcome = job();
+              const done = job();
+              outcome = done instanceof Promise ? done.then(sharingTurns) : sharingTurns(done);
             } catch (error) {
               return settle(() => reject(error));
             }
