@@ -96,7 +96,7 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
    */
   filterBy(values: Filter<E>): Query<E, R> {
     const { mapper } = this.#plan;
-    if (typeof values !== "object" || values === null || Array.isArray(values) || isSql(values)) {
+    if (!isPlainObject(values)) {
       throw new InputError(`filterBy() expects an object of values, found ${describe(values)}`, {
         hint: "Write it as filterBy({ name: value })",
       });
@@ -288,6 +288,13 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
     checkCount("commitEvery()", size, 1);
     return this.#runner.batches(this.#plan, size, options) as Batches<R>;
   }
+}
+
+/** A literal or parsed JSON: what else there is (a query, a Map) has no values by column. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || isSql(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function checkCount(what: string, value: unknown, min: number): number {
