@@ -99,7 +99,7 @@ export class RequestScope {
 
   async #close(failure: { error: unknown } | undefined): Promise<void> {
     this.#client.removeEventListener("abort", this.#onLeave);
-    if (failure === undefined && !this.clientLeft) return await this.session.close();
+    if (failure === undefined) return await this.session.close();
     // Changes that are left are not wanted, so that closing has nothing to say about them.
     const keep = (later: unknown) => suppress(failure?.error, later);
     await this.session.rollback().catch(keep);

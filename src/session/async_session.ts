@@ -279,7 +279,9 @@ export class AsyncSession implements AsyncDisposable {
   /** Ends the session: an open transaction is rolled back, streams are closed, objects detached. */
   async close(): Promise<void> {
     if (this.#core.owner.closed) return;
-    const unflushed = this.#core.transaction === undefined && this.#core.work.hasChanges;
+    // Whoever gave the session up by its signal wants nothing stored any more.
+    const unflushed = this.#core.transaction === undefined && this.#core.work.hasChanges &&
+      this.#core.options.signal?.aborted !== true;
     this.#core.owner.closed = true;
     await this.#core.closeStreams();
     await this.#core.transaction?.rollback().catch(() => {});

@@ -364,3 +364,16 @@ eachEngine(
     assertEquals(server.errors, []);
   },
 );
+
+Deno.test("withSession() says nothing of changes of a client that left", async () => {
+  const { engine } = await library({ target: "sqlite::memory:" }, 1);
+  await using _engine = engine;
+  const request = new AbortController();
+  const handler = withSession(engine, (_, session) => {
+    session.add(new Line({ id: 9, text: "half of the work" }));
+    request.abort();
+    return new Response(session.query(Line).ndjson());
+  }, { onUnflushedClose: "throw" });
+  const response = await handler(new Request("http://test/", { signal: request.signal }));
+  assertEquals(await response.text(), "");
+});
