@@ -115,12 +115,18 @@ export {
   Column,
   type ColumnReference,
   type ColumnSpec,
+  customType,
   date,
   double,
+  instant,
   integer,
+  interval,
   json,
   numeric,
   oneOf,
+  OneOfColumn,
+  plainDate,
+  plainDateTime,
   type Presence,
   real,
   type ReferentialAction,
@@ -132,6 +138,7 @@ export {
   uuid,
   varchar,
 } from "./src/schema/column.ts";
+export type { CustomType } from "./src/schema/custom_type.ts";
 export type {
   EntityClass,
   Fields,

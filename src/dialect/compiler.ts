@@ -6,8 +6,7 @@
  */
 
 import { InputError } from "../errors.ts";
-import { quoteTable } from "../schema/table.ts";
-import { quoteIdentifier } from "../sql/identifier.ts";
+import { quoteIdentifier, quoteTable } from "../sql/identifier.ts";
 import type {
   InNode,
   LikeNode,

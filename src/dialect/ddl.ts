@@ -4,8 +4,8 @@
  * @module
  */
 
-import { checkIdentifier, quoteIdentifier } from "../sql/identifier.ts";
-import { type Column, type ForeignKey, quoteTable, type Table } from "../schema/table.ts";
+import type { Column, ForeignKey, Table } from "../schema/table.ts";
+import { checkIdentifier, quoteIdentifier, quoteTable } from "../sql/identifier.ts";
 import type { DialectName } from "./driver.ts";
 
 /** What differs in DDL. */
@@ -16,8 +16,8 @@ export interface DdlStyle {
   readonly identity: string;
   /** The identity column carries PRIMARY KEY itself. */
   readonly inlineIdentityKey: boolean;
-  /** Spells a default expression. */
-  defaultExpression(expression: string): string;
+  /** Spells a default expression of a column of the named type. */
+  defaultExpression(expression: string, type: string): string;
 }
 
 /** `create table …` with the foreign keys to all tables but `later`, and then its indexes. */
@@ -28,7 +28,8 @@ export function createTable(table: Table, style: DdlStyle, later: readonly Table
     lines.push(`primary key (${names(table.primaryKey)})`);
   }
   for (const column of table.columns) {
-    if (column.type.check !== undefined) {
+    const typed = style.name === "postgres" && column.type.enumType !== undefined;
+    if (column.type.check !== undefined && !typed) {
       lines.push(`check (${column.type.check(quoteIdentifier(column.name))})`);
     }
   }
@@ -59,7 +60,7 @@ function columnLine(column: Column, style: DdlStyle): string {
   if (!column.nullable) line += " not null";
   if (column.unique) line += " unique";
   if (column.defaultSql !== undefined) {
-    line += ` default ${style.defaultExpression(column.defaultSql)}`;
+    line += ` default ${style.defaultExpression(column.defaultSql, column.type.name)}`;
   }
   return line;
 }

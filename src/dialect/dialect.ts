@@ -89,4 +89,6 @@ export interface Dialect {
   tableExists(table: Table): DriverStatement;
   /** `DROP TABLE`. */
   dropTable(table: Table): string[];
+  /** `DROP TYPE` of the types a table brought along, once all tables are gone. */
+  dropTypes(table: Table): string[];
 }

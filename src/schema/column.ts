@@ -7,6 +7,11 @@
 
 import { InputError } from "../errors.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
+import { arrayColumn } from "./array_type.ts";
+import { customColumn, type CustomType } from "./custom_type.ts";
+import { intervalColumn } from "./interval_type.ts";
+import { checkText } from "./text_rules.ts";
+import { instantColumn, plainDateColumn, plainDateTimeColumn } from "./temporal_types.ts";
 import {
   bigintColumn,
   booleanColumn,
@@ -143,6 +148,24 @@ export class Column<T, P extends Presence = "required"> {
     const { onDelete, onUpdate } = options;
     return new Column({ ...this.spec, references: { target, onDelete, onUpdate } });
   }
+  /**
+   * An array of what was declared so far: `text().array()`, with null elements
+   * `text().nullable().array()`, nested `integer().array().array()`. PostgreSQL's arrays; JSON text
+   * on SQLite. What concerns the column as a whole, `nullable()` too, is said after it.
+   *
+   * @throws {InputError} after anything but a type and `nullable()`.
+   */
+  array(): Column<T[]> {
+    const { type, nullable, ...others } = this.spec;
+    const plain = column(type).spec;
+    for (const [name, value] of Object.entries(others)) {
+      if (value === plain[name as keyof ColumnSpec]) continue;
+      throw new InputError(`array() follows what concerns the whole column ("${name}")`, {
+        hint: "Call array() directly after the type: text().array().unique()",
+      });
+    }
+    return column(arrayColumn(type, nullable) as ColumnType<T[]>);
+  }
   /** The column's name in the database, where it is not the property's in snake_case. */
   column(name: string): Column<T, P> {
     return new Column({ ...this.spec, name: checkIdentifier(name) });
@@ -194,7 +217,7 @@ export function numeric(precision?: number, scale?: number): Column<string> {
   checkSize("The scale of numeric()", scale, 0, precision ?? 0);
   return column(numericColumn(precision, scale));
 }
-/** Single precision floating point: `number`. */
+/** Single precision floating point: `number`, rounded to what 32 bits hold. */
 export function real(): Column<number> {
   return column(realColumn);
 }
@@ -211,10 +234,55 @@ export function varchar(limit: number): Column<string> {
   checkSize("The limit of varchar()", limit, 1, 10_485_760);
   return column(textColumn(limit));
 }
-/** One of a few words: their literal union. */
-export function oneOf<const L extends string>(...labels: readonly L[]): Column<L> {
+/** A column of `oneOf()`. */
+export class OneOfColumn<L extends string> extends Column<L> {
+  readonly #labels: readonly L[];
+
+  /** Users call `oneOf()` instead. */
+  constructor(labels: readonly L[]) {
+    super(column(oneOfColumn(labels)).spec);
+    this.#labels = labels;
+  }
+
+  /**
+   * Makes the column an enum type of PostgreSQL instead of text with a CHECK; `createAll()` creates
+   * the type. SQLite has none and keeps the CHECK.
+   *
+   * @param name The type's name, qualified by a schema if need be.
+   */
+  enumType(name: string): Column<L> {
+    const dot = name.indexOf(".");
+    const type = {
+      schema: dot < 0 ? undefined : checkIdentifier(name.slice(0, dot)),
+      name: checkIdentifier(name.slice(dot + 1)),
+      labels: this.#labels,
+    };
+    return column(oneOfColumn(this.#labels, type));
+  }
+}
+
+/**
+ * One of a few words: their literal union. Text with a CHECK, or `.enumType("name")`.
+ *
+ * @example
+ * ```ts
+ * import { entity, integer, oneOf } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Ticket extends entity("tickets", {
+ *   id: integer().primaryKey().generated(),
+ *   state: oneOf("open", "closed").enumType("ticket_state").default("open"),
+ * }) {}
+ * assertEquals(new Ticket({}).state, "open");
+ * ```
+ */
+export function oneOf<const L extends string>(...labels: readonly L[]): OneOfColumn<L> {
   if (labels.length === 0) throw new InputError("oneOf() needs at least one label");
-  return column(oneOfColumn(labels));
+  if (new Set(labels).size < labels.length) {
+    throw new InputError("oneOf() has a label twice", { hint: "Name every label once" });
+  }
+  for (const label of labels) checkText(label, "oneOf()");
+  return new OneOfColumn(labels);
 }
 /** True or false: `boolean`. */
 export function boolean(): Column<boolean> {
@@ -247,4 +315,57 @@ export function timestamp(): Column<string> {
 /** Moments: `Date`, to the millisecond. */
 export function timestamptz(): Column<Date> {
   return column(timestamptzColumn);
+}
+/**
+ * Moments: `Temporal.Instant`, to the microsecond; nanoseconds, which no database keeps, are cut.
+ *
+ * @throws {UsageError} `UNSUPPORTED` where the runtime has no Temporal.
+ */
+export function instant(): Column<Temporal.Instant> {
+  return column(instantColumn());
+}
+/**
+ * Days: `Temporal.PlainDate` of the ISO calendar.
+ *
+ * @throws {UsageError} `UNSUPPORTED` where the runtime has no Temporal.
+ */
+export function plainDate(): Column<Temporal.PlainDate> {
+  return column(plainDateColumn());
+}
+/**
+ * Dates with times and no zone: `Temporal.PlainDateTime` of the ISO calendar, to the microsecond;
+ * nanoseconds are cut.
+ *
+ * @throws {UsageError} `UNSUPPORTED` where the runtime has no Temporal.
+ */
+export function plainDateTime(): Column<Temporal.PlainDateTime> {
+  return column(plainDateTimeColumn());
+}
+/**
+ * Spans of time: ISO 8601 durations as `string`, in PostgreSQL's spelling: `"P1Y2M3DT4H5M6.5S"`.
+ * Months, days and microseconds are kept apart. For `Temporal.Duration` write
+ * `duration.toString()` and `Temporal.Duration.from(text)`.
+ */
+export function interval(): Column<string> {
+  return column(intervalColumn);
+}
+
+/**
+ * A column of a type of your own: how its values become the text that the database reads, and
+ * back. It works wherever the built-in types do: conditions, arrays, bulk inserts.
+ *
+ * @example
+ * ```ts
+ * import { type Column, customType, entity, integer } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const url = (): Column<URL> =>
+ *   customType({ sql: "text", toDriver: (value: URL) => value.href, fromDriver: (t) => new URL(t) });
+ *
+ * class Link extends entity("links", { id: integer().primaryKey(), target: url() }) {}
+ * assertEquals(new Link({ id: 1, target: new URL("https://deno.com") }).target.host, "deno.com");
+ * ```
+ */
+export function customType<T>(type: CustomType<T>): Column<T> {
+  return column(customColumn(type));
 }

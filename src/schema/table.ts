@@ -4,7 +4,6 @@
  * @module
  */
 
-import { quoteIdentifier } from "../sql/identifier.ts";
 import type { ReferentialAction } from "./column.ts";
 import type { ColumnType } from "./types.ts";
 
@@ -54,12 +53,4 @@ export interface Table {
   readonly primaryKey: readonly Column[];
   /** The foreign keys; filled in when all tables are known. */
   readonly foreignKeys: readonly ForeignKey[];
-}
-
-/** The quoted, qualified name. */
-export function quoteTable(
-  table: { readonly schema: string | undefined; readonly name: string },
-): string {
-  const name = quoteIdentifier(table.name);
-  return table.schema === undefined ? name : `${quoteIdentifier(table.schema)}.${name}`;
 }

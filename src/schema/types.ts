@@ -8,6 +8,7 @@
 
 import { InputError } from "../errors.ts";
 import { describe } from "../sql/expression.ts";
+import { quoteTable, quoteText } from "../sql/identifier.ts";
 import type { Codec, DialectName, SqlType, WireValue } from "../sql/wire.ts";
 import { jsonEqual } from "../util/json_equal.ts";
 import { checkText } from "./text_rules.ts";
@@ -30,9 +31,24 @@ export interface ColumnType<T> extends SqlType<T> {
   readonly ddl: { readonly [D in DialectName]: string };
   /** A condition every value must meet, where the database's type is wider than ours. */
   readonly check?: (quotedColumn: string) => string;
+  /** Of an array: the type of its elements; of nested ones: of the innermost. */
+  readonly element?: ColumnType<unknown>;
+  /** A type that PostgreSQL has to be told of before a table can use it. */
+  readonly enumType?: EnumType;
 }
 
-function refuse(type: string, value: unknown, label: string, detail?: string): never {
+/** An enum type of PostgreSQL. */
+export interface EnumType {
+  /** Its schema, if qualified. */
+  readonly schema: string | undefined;
+  /** Its name. */
+  readonly name: string;
+  /** Its labels, in order. */
+  readonly labels: readonly string[];
+}
+
+/** Refuses a value that is not of a column's type. */
+export function refuse(type: string, value: unknown, label: string, detail?: string): never {
   throw new InputError(
     `"${label}" takes ${type}, found ${describe(value)}${detail === undefined ? "" : ` ${detail}`}`,
     { hint: "Convert the value before assigning it" },
@@ -43,7 +59,6 @@ const same = (wire: string): string => wire;
 const number = (wire: string): string => `+${wire}`;
 const asNumber = (wire: WireValue): number => Number(wire);
 const asString = (wire: WireValue): string => wire as string;
-const sameNumber = (value: unknown, wire: WireValue): boolean => Object.is(Number(wire), value);
 
 function integerType(name: string, min: number, max: number): ColumnType<number> {
   const check = (value: unknown, label: string): number => {
@@ -98,11 +113,17 @@ export const bigintColumn: ColumnType<bigint> = {
   },
 };
 
-function floatType(name: string, ddl: string): ColumnType<number> {
+/** `round` gives the number as the type can hold it. */
+function floatType(name: string, ddl: string, round?: (n: number) => number): ColumnType<number> {
   const check = (value: unknown, label: string): number => {
     if (typeof value !== "number") refuse("a number", value, label);
-    return value;
+    return round === undefined ? value : round(value);
   };
+  const decode = (wire: WireValue): number => round?.(Number(wire)) ?? Number(wire);
+  const unchanged = (value: unknown, wire: WireValue): boolean =>
+    typeof value === "number" && Object.is(round?.(value) ?? value, decode(wire));
+  const inline = (wire: string): string =>
+    round === undefined ? `+${wire}` : `Math.fround(${wire})`;
   return {
     name,
     cast: { postgres: ddl, sqlite: "real" },
@@ -110,21 +131,25 @@ function floatType(name: string, ddl: string): ColumnType<number> {
     codec: {
       postgres: {
         // String(-0) is "0"; the sign of zero is part of a double.
-        encode: (value, label) => Object.is(check(value, label), -0) ? "-0" : String(value),
-        decode: asNumber,
-        inline: number,
-        same: sameNumber,
+        encode(value, label) {
+          const checked = check(value, label);
+          return Object.is(checked, -0) ? "-0" : String(checked);
+        },
+        decode,
+        inline,
+        same: unchanged,
       },
       sqlite: {
         encode(value, label) {
-          if (Number.isNaN(check(value, label))) {
+          const checked = check(value, label);
+          if (Number.isNaN(checked)) {
             refuse("a number other than NaN on SQLite, which would store null", value, label);
           }
-          return value as number;
+          return checked;
         },
-        decode: asNumber,
-        inline: same,
-        same: sameNumber,
+        decode,
+        inline,
+        same: unchanged,
       },
     },
   };
@@ -132,8 +157,8 @@ function floatType(name: string, ddl: string): ColumnType<number> {
 
 /** Double precision floating point, as `number`. */
 export const doubleColumn: ColumnType<number> = floatType("double", "double precision");
-/** Single precision floating point, as `number`. */
-export const realColumn: ColumnType<number> = floatType("real", "real");
+/** Single precision floating point, as the `number` of exactly that value. */
+export const realColumn: ColumnType<number> = floatType("real", "real", Math.fround);
 
 /** Exact decimal numbers, as `string`. */
 export function numericColumn(precision?: number, scale?: number): ColumnType<string> {
@@ -239,8 +264,14 @@ export function textColumn(limit?: number): ColumnType<string> {
   };
 }
 
-/** One of a few words, as a literal union. */
-export function oneOfColumn<const L extends string>(labels: readonly L[]): ColumnType<L> {
+/**
+ * One of a few words, as a literal union: text with a CHECK or, with `enumType`, a type of its own
+ * on PostgreSQL.
+ */
+export function oneOfColumn<const L extends string>(
+  labels: readonly L[],
+  enumType?: EnumType,
+): ColumnType<L> {
   const known = new Set<unknown>(labels);
   const encode = (value: unknown, label: string): string => {
     if (!known.has(value)) {
@@ -249,15 +280,14 @@ export function oneOfColumn<const L extends string>(labels: readonly L[]): Colum
     return value as string;
   };
   const codec: ColumnCodec<L> = { encode, decode: (wire) => wire as L, inline: same };
+  const postgres = enumType === undefined ? "text" : quoteTable(enumType);
   return {
     name: "oneOf",
-    cast: { postgres: "text", sqlite: "text" },
-    ddl: { postgres: "text", sqlite: "text" },
+    cast: { postgres, sqlite: "text" },
+    ddl: { postgres, sqlite: "text" },
     codec: { postgres: codec, sqlite: codec },
-    check: (column) =>
-      `${column} in (${
-        labels.map((l) => `'${checkText(l, "oneOf").replaceAll("'", "''")}'`).join(", ")
-      })`,
+    check: (column) => `${column} in (${labels.map(quoteText).join(", ")})`,
+    ...(enumType === undefined ? {} : { enumType }),
   };
 }
 

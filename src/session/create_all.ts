@@ -56,6 +56,7 @@ export async function dropAll(engine: AsyncEngine): Promise<void> {
   await using connection = await engine.connect();
   await connection.begin(async () => {
     for (const table of tables) await runAll(connection, dialect.dropTable(table));
+    for (const table of tables) await runAll(connection, dialect.dropTypes(table));
   });
 }
 

@@ -30,3 +30,16 @@ export function checkIdentifier(name: string): string {
 export function quoteIdentifier(name: string): string {
   return `"${checkIdentifier(name).replaceAll('"', '""')}"`;
 }
+
+/** The quoted name of a table or type, qualified if it has a schema. */
+export function quoteTable(
+  table: { readonly schema: string | undefined; readonly name: string },
+): string {
+  const name = quoteIdentifier(table.name);
+  return table.schema === undefined ? name : `${quoteIdentifier(table.schema)}.${name}`;
+}
+
+/** Text as an SQL literal, for DDL, where nothing can be bound. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

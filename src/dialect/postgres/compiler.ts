@@ -4,7 +4,7 @@ import type { LikeNode, OrderNode, SelectNode } from "../../sql/node.ts";
 import type { WireValue } from "../../sql/wire.ts";
 import { Compiler } from "../compiler.ts";
 import { encodeScalar } from "../untyped.ts";
-import { arrayLiteral } from "./array.ts";
+import { arrayLiteral } from "../../schema/postgres_array.ts";
 
 /** Spells statements for PostgreSQL and PGlite. */
 export class PostgresCompiler extends Compiler {

@@ -1,6 +1,6 @@
 /** PostgreSQL's and PGlite's SQL. @module */
 
-import type { ColumnType } from "../../schema/types.ts";
+import type { ColumnType, EnumType } from "../../schema/types.ts";
 import {
   booleanColumn,
   bytesColumn,
@@ -9,12 +9,12 @@ import {
   timestampColumn,
   timestamptzColumn,
 } from "../../schema/types.ts";
-import { quoteTable, type Table } from "../../schema/table.ts";
-import { quoteIdentifier } from "../../sql/identifier.ts";
+import type { Table } from "../../schema/table.ts";
+import { quoteIdentifier, quoteTable, quoteText } from "../../sql/identifier.ts";
 import type { WireValue } from "../../sql/wire.ts";
 import { createTable, type DdlStyle, foreignKeyLine } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
-import { arrayLiteral, parseArray } from "./array.ts";
+import { arrayLiteral, parseArray } from "../../schema/postgres_array.ts";
 import { PostgresCompiler } from "./compiler.ts";
 import { deleteRows, insertRows, updateRows } from "./rows.ts";
 
@@ -90,9 +90,8 @@ export const postgresDialect: Dialect = {
     return negated ? `${term} <> all(${list})` : `${term} = any(${list})`;
   },
   createTable: (table, later) => [
-    ...(table.schema === undefined
-      ? []
-      : [`create schema if not exists ${quoteIdentifier(table.schema)}`]),
+    ...createSchema(table),
+    ...enumTypes(table).flatMap((type) => [...createSchema(type), createEnum(type)]),
     ...createTable(table, style, later),
   ],
   addForeignKeys: (table: Table, later) =>
@@ -105,4 +104,22 @@ export const postgresDialect: Dialect = {
     prepare: false,
   }),
   dropTable: (table) => [`drop table if exists ${quoteTable(table)} cascade`],
+  dropTypes: (table) => enumTypes(table).map((type) => `drop type if exists ${quoteTable(type)}`),
 };
+
+function createSchema({ schema }: { readonly schema: string | undefined }): string[] {
+  return schema === undefined ? [] : [`create schema if not exists ${quoteIdentifier(schema)}`];
+}
+
+function enumTypes(table: Table): EnumType[] {
+  return table.columns.flatMap(({ type }) => type.enumType ?? []);
+}
+
+/** CREATE TYPE knows no IF NOT EXISTS, and several tables can share a type. */
+function createEnum(type: EnumType): string {
+  const name = quoteTable(type);
+  const create = `create type ${name} as enum (${type.labels.map(quoteText).join(", ")})`;
+  return `do ${
+    quoteText(`begin if to_regtype(${quoteText(name)}) is null then ${create}; end if; end`)
+  }`;
+}

@@ -6,12 +6,12 @@
  * @module
  */
 
-import { type Column, quoteTable } from "../../schema/table.ts";
-import { quoteIdentifier as quote } from "../../sql/identifier.ts";
+import type { Column } from "../../schema/table.ts";
+import { quoteIdentifier as quote, quoteTable } from "../../sql/identifier.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
 import { insertTail } from "../insert_tail.ts";
-import { columnLiteral } from "./array.ts";
+import { columnLiteral } from "../../schema/postgres_array.ts";
 
 /** Rows a statement takes at most: more gain no speed and cost memory. */
 const CHUNK = 10_000;

@@ -40,7 +40,7 @@ function bindValue(value: WireValue, index: number): BindValue {
       return value;
     case "number":
       if (Number.isSafeInteger(value)) return Object.is(value, -0) ? value : BigInt(value);
-      if (!Number.isFinite(value)) throw refused(index, String(value));
+      if (Number.isNaN(value)) throw refused(index, "NaN", "SQLite would store NULL");
       return value;
     case "bigint":
       if (value < smallest || value > largest) {
@@ -59,7 +59,7 @@ const callWellFormed = "It would be stored as U+FFFD; call toWellFormed() if tha
 function refused(index: number, found: string, hint?: string): InputError {
   return new InputError(`Parameter ?${index + 1} is ${found}`, {
     hint: hint ??
-      "SQLite takes a string, a finite number, a bigint, a Uint8Array or null; convert it first",
+      "SQLite takes a string, a number, a bigint, a Uint8Array or null; convert it first",
   });
 }
 

@@ -1,7 +1,7 @@
 /** SQLite's SQL. @module */
 
 import { InputError } from "../../errors.ts";
-import { quoteTable } from "../../schema/table.ts";
+import { quoteTable } from "../../sql/identifier.ts";
 import type { WireValue } from "../../sql/wire.ts";
 import { createTable, type DdlStyle } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
@@ -25,7 +25,11 @@ const style: DdlStyle = {
   name: "sqlite",
   identity: "primary key autoincrement",
   inlineIdentityKey: true,
-  defaultExpression: (expression) => expressions.get(expression.toLowerCase()) ?? `(${expression})`,
+  defaultExpression(expression, type) {
+    const known = expressions.get(expression.toLowerCase()) ?? `(${expression})`;
+    // Instants have six digits of seconds on SQLite, so that their text sorts as they do.
+    return type === "instant" ? known.replace("%fZ", "%f000Z") : known;
+  },
 };
 
 /** SQLite's SQL. */
@@ -50,6 +54,7 @@ export const sqliteDialect: Dialect = {
     params: [table.name],
   }),
   dropTable: (table) => [`drop table if exists ${quoteTable(table)}`],
+  dropTypes: () => [],
 };
 
 function jsonElement(value: WireValue): string {

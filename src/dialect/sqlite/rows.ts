@@ -5,8 +5,7 @@
  * @module
  */
 
-import { quoteTable } from "../../schema/table.ts";
-import { quoteIdentifier as quote } from "../../sql/identifier.ts";
+import { quoteIdentifier as quote, quoteTable } from "../../sql/identifier.ts";
 import type { WireRow, WireValue } from "../../sql/wire.ts";
 import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
 import { insertTail } from "../insert_tail.ts";

@@ -1,10 +1,11 @@
 /**
- * PostgreSQL's text form of arrays, `{a,"b c",NULL}`: how many rows travel as one parameter.
+ * PostgreSQL's text form of arrays, `{a,"b c",NULL}`: array columns, and how many rows travel as
+ * one parameter.
  *
  * @module
  */
 
-import type { WireValue } from "../../sql/wire.ts";
+import type { WireValue } from "../sql/wire.ts";
 
 /** Writes a one-dimensional array. Every element but null is quoted where it could be misread. */
 export function arrayLiteral(values: readonly WireValue[]): string {
@@ -15,6 +16,17 @@ export function arrayLiteral(values: readonly WireValue[]): string {
     text += value === null ? "NULL" : element(value as string);
   }
   return text + "}";
+}
+
+/** Text, null, or a list of them. */
+export type ArrayItem = string | null | readonly ArrayItem[];
+
+/** Writes an array of any depth. */
+export function arrayText(items: readonly ArrayItem[]): string {
+  const parts = items.map((item) =>
+    item === null ? "NULL" : typeof item === "string" ? element(item) : arrayText(item)
+  );
+  return `{${parts.join(",")}}`;
 }
 
 /** Writes column `index` of many rows as an array. */
