@@ -11,6 +11,7 @@ import { describe } from "../sql/expression.ts";
 import { quoteTable, quoteText } from "../sql/identifier.ts";
 import type { Codec, DialectName, SqlType, WireValue } from "../sql/wire.ts";
 import { jsonEqual } from "../util/json_equal.ts";
+import { jsonMatches } from "../util/json_matches.ts";
 import { checkText } from "./text_rules.ts";
 import { canonicalTime, formatTimestamp, isDate, parseTimestamp } from "./timestamps.ts";
 
@@ -430,6 +431,8 @@ export const jsonColumn: ColumnType<unknown> = (() => {
     inline: (wire) => `JSON.parse(${wire})`,
     same(value, wire) {
       if (value === undefined) return false;
+      // Nearly always nothing has changed, and that is seen without parsing.
+      if (jsonMatches(value, wire as string)) return true;
       const stored: unknown = JSON.parse(wire as string);
       // The second look lets toJSON() and the like have their say.
       return jsonEqual(stored, value) ||
