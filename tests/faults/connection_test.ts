@@ -20,11 +20,16 @@ import {
   ConnectError,
   ConnectionLostError,
   DataError,
+  DecodeError,
   LockTimeoutError,
   SluiceError,
   StalePlanError,
   StatementTimeoutError,
 } from "../../src/errors.ts";
+import { postgresDriver } from "../../src/dialect/postgres/driver.ts";
+import { entity } from "../../src/mapper/define.ts";
+import { integer, timestamptz } from "../../mod.ts";
+import { AsyncEngine } from "../../src/session/async_engine.ts";
 import { sql } from "../../src/sql/raw.ts";
 import { FakeServer, wire } from "../dialect/postgres/support.ts";
 import { startPostgres } from "../support/postgres_server.ts";
@@ -521,5 +526,27 @@ scenario(
       assertEquals(failure.sqlState, "26000");
       assertStringIncludes(failure.message, "`prepared: false`");
     }
+  },
+);
+
+scenario(
+  "40: a value that cannot be decoded names its column, and the connection goes on",
+  async (s) => {
+    class Event extends entity("events", {
+      id: integer().primaryKey(),
+      at: timestamptz(),
+    }) {}
+    await s.sql("create table events (id int primary key, at timestamptz)");
+    await s.sql("insert into events values (1, now()), (2, 'infinity')");
+    await using engine = new AsyncEngine(postgresDriver(s.config()), {
+      entities: [Event],
+      poolSize: 1,
+      maxOverflow: 0,
+    });
+    await using session = engine.session();
+    const error = await assertRejects(() => session.query(Event).all(), DecodeError);
+    assertStringIncludes(error.message, "events.at");
+    assertEquals(error.message.includes("infinity"), false);
+    assertEquals((await session.query(Event).where((e) => e.id.eq(1)).all()).length, 1);
   },
 );

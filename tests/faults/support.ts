@@ -118,10 +118,16 @@ export class Scenario {
 const database = await createDatabase(await sharedPostgres());
 Deno.test.afterAll(() => dropDatabase(database));
 
+/** Takes back what an earlier scenario that failed has left open, so that it harms no later one. */
+const letGo = `
+  select pg_terminate_backend(pid) from pg_stat_activity
+  where datname = current_database() and pid <> pg_backend_pid();
+`;
+
 /** Registers a scenario as a test: number and sentence of its row in the fault catalogue, then the body. */
 export function scenario(name: string, body: (scenario: Scenario) => Promise<void>): void {
   Deno.test(name, async () => {
-    await runSql(database, "drop schema public cascade; create schema public");
+    await runSql(database, letGo + "drop schema public cascade; create schema public");
     await carryOut(database, body);
   });
 }

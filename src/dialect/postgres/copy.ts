@@ -123,55 +123,64 @@ function checked(chunk: unknown): Uint8Array {
   });
 }
 
+/** What a `CopySink` holds back. */
+export interface CopyFlow {
+  /** Holds the server back. */
+  pause(): void;
+  /** Lets it go on. */
+  resume(): void;
+}
+
 /** Keeps what a `COPY … TO STDOUT` sends until it is read. */
 export class CopySink {
-  readonly #pause: () => void;
-  readonly #resume: () => void;
+  readonly #flow: CopyFlow;
   #parts: Uint8Array[] = [];
   #size = 0;
   #paused = false;
-  #end: { error?: unknown } | undefined;
+  #abandoned = false;
+  #ended = false;
   #wake: (() => void) | undefined;
 
-  /** `pause` and `resume` hold the server back and let it go on. */
-  constructor(pause: () => void, resume: () => void) {
-    this.#pause = pause;
-    this.#resume = resume;
+  /** Holds `flow` back while nobody reads. */
+  constructor(flow: CopyFlow) {
+    this.#flow = flow;
   }
 
   /** Takes bytes from the server. */
   push(bytes: Uint8Array): void {
+    if (this.#abandoned) return;
     this.#parts.push(bytes);
     this.#size += bytes.length;
     if (this.#size >= highWater && !this.#paused) {
       this.#paused = true;
-      this.#pause();
+      this.#flow.pause();
     }
     this.#wake?.();
   }
 
   /** Nothing more will come. */
   end(): void {
-    this.#end ??= {};
+    this.#ended = true;
     this.#wake?.();
   }
 
-  /** Nothing more will come, because of an error. */
-  fail(error: unknown): void {
-    this.#end ??= { error };
-    this.#wake?.();
+  /** Nothing more is wanted; what comes is dropped. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#take();
   }
 
   /** Everything that came since the last time, or undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
     while (this.#size === 0) {
-      if (this.#end !== undefined) {
-        if ("error" in this.#end) throw this.#end.error;
-        return undefined;
-      }
+      if (this.#ended) return undefined;
       await new Promise<void>((wake) => this.#wake = wake);
       this.#wake = undefined;
     }
+    return this.#take();
+  }
+
+  #take(): Uint8Array {
     const chunk = new Uint8Array(this.#size);
     let at = 0;
     for (const part of this.#parts) {
@@ -182,7 +191,7 @@ export class CopySink {
     this.#size = 0;
     if (this.#paused) {
       this.#paused = false;
-      this.#resume();
+      this.#flow.resume();
     }
     return chunk;
   }

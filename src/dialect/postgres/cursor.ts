@@ -8,29 +8,26 @@
 import { ClosedError, InputError } from "../../errors.ts";
 import type { CallOptions, DriverCursor, DriverResult } from "../driver.ts";
 
-/** The stretch of a connection's life in which a cursor can live: a transaction, or a savepoint's rest. */
-export interface CursorScope {
-  /** Its cursors are gone. */
-  ended: boolean;
-  /** Some of its cursors may be gone, with a savepoint. */
-  uncertain?: boolean;
+/** The transaction that a cursor lives in. */
+export interface CursorHome {
+  /** Runs a parameterless statement of ours. */
+  run(text: string, options?: CallOptions): Promise<DriverResult>;
+  /** It is over, and its cursors with it. */
+  ended(): boolean;
+  /** A savepoint was rolled back to since; cursors opened after it are gone. */
+  uncertain(): boolean;
 }
-
-/** Runs a parameterless statement of ours. */
-export type CursorRunner = (text: string, options?: CallOptions) => Promise<DriverResult>;
 
 /** A cursor that has been declared. */
 export class PostgresCursor implements DriverCursor {
   readonly #name: string;
-  readonly #scope: CursorScope;
-  readonly #run: CursorRunner;
+  readonly #home: CursorHome;
   #closed: Promise<void> | undefined;
 
-  /** For the cursor called `name`, which lives as long as `scope`. */
-  constructor(name: string, scope: CursorScope, run: CursorRunner) {
+  /** For the cursor called `name`. */
+  constructor(name: string, home: CursorHome) {
     this.#name = name;
-    this.#scope = scope;
-    this.#run = run;
+    this.#home = home;
   }
 
   /** The next `count` rows; fewer only at the end. */
@@ -39,12 +36,12 @@ export class PostgresCursor implements DriverCursor {
       throw new InputError(`A cursor fetches a whole number of rows from 1, not ${count}`);
     }
     if (this.#closed !== undefined) throw new ClosedError("The cursor is closed");
-    if (this.#scope.ended) {
+    if (this.#home.ended()) {
       throw new ClosedError("The cursor ended with its transaction", {
         hint: "Read it to its end before the commit",
       });
     }
-    return await this.#run(`fetch forward ${count} from ${this.#name}`, options);
+    return await this.#home.run(`fetch forward ${count} from ${this.#name}`, options);
   }
 
   /** Closes it; idempotent, and harmless after its transaction's end. */
@@ -54,9 +51,9 @@ export class PostgresCursor implements DriverCursor {
 
   async #close(): Promise<void> {
     // Closing a cursor that is gone would fail the transaction; one that is left open ends with it
-    if (this.#scope.ended || this.#scope.uncertain) return;
+    if (this.#home.ended() || this.#home.uncertain()) return;
     try {
-      await this.#run(`close ${this.#name}`);
+      await this.#home.run(`close ${this.#name}`);
     } catch {
       // In a failed transaction or on a lost connection the cursor is gone anyway
     }

@@ -9,10 +9,8 @@ import type { Call } from "./call.ts";
 /** The prepared statements of one connection. */
 export class Plans {
   readonly #most: number;
-  /** Texts that the driver has prepared. */
-  readonly #prepared = new Set<string>();
-  /** Statements prepared on the server, at most. */
-  #count = 0;
+  /** The texts that were sent to be prepared, and whether the driver is known to have them. */
+  readonly #texts = new Map<string, boolean>();
   /** What a text is sent as since its plan was found stale: the driver takes it for a new one. */
   readonly #renamed = new Map<string, string>();
 
@@ -26,15 +24,23 @@ export class Plans {
     call.known = call.mode === "simple";
     if (call.mode !== "prepared") return;
     if (this.#renamed.size > 0) call.text = this.#renamed.get(call.statement) ?? call.statement;
-    call.known = this.#prepared.has(call.text);
-    if (call.known) return;
-    if (this.#count < this.#most) this.#count++;
+    const known = this.#texts.get(call.text);
+    call.known = known === true;
+    if (known !== undefined) return;
+    if (this.#texts.size < this.#most) this.#texts.set(call.text, false);
     else call.mode = "unprepared";
   }
 
   /** The call has ended well, so that its text is prepared now. */
   succeeded(call: Call): void {
-    if (!call.known && call.mode === "prepared") this.#prepared.add(call.text);
+    if (!call.known && call.mode === "prepared") this.#texts.set(call.text, true);
+  }
+
+  /** The server refused the call. A text that it did not understand was not prepared. */
+  refused(call: Call, state: string | undefined): void {
+    if (!call.known && call.mode === "prepared" && state?.startsWith("42")) {
+      this.#texts.delete(call.text);
+    }
   }
 
   /** The call's plan no longer fits: from now on its text is prepared anew. */

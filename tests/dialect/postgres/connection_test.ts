@@ -328,6 +328,21 @@ Deno.test("PostgresConnection keeps as many statements prepared as it may", asyn
   assertEquals(await c.rows("select count(*) from pg_prepared_statements"), [["5"]]);
 });
 
+Deno.test("PostgresConnection counts a statement that fails each time as one, and a misspelt one as none", async () => {
+  await using c = await connect({ maxPrepared: 3 });
+  for (let i = 0; i < 5; i++) {
+    await assertRejects(() => c.rows("select 1 / $1::int", ["0"]));
+    await assertRejects(() => c.rows(`selec ${i}`));
+  }
+  await c.rows("select $1::text", ["a"]);
+  assertEquals(
+    await c.rows(
+      "select statement from pg_prepared_statements where statement !~ 'pg_' order by 1",
+    ),
+    [["select $1::text"], ["select 1 / $1::int"]],
+  );
+});
+
 Deno.test("PostgresConnection prepares nothing with `prepared: false`", async () => {
   await using c = await connect({ prepared: false });
   for (let i = 0; i < 3; i++) assertEquals(await c.rows("select $1::int", ["1"]), [["1"]]);
