@@ -47,17 +47,25 @@ export async function bulkInsert(
   dialect: Dialect,
   send: Send,
 ): Promise<number> {
-  const writer = new BulkWriter(mapper, dialect, send);
-  if (Symbol.iterator in rows) {
-    for (const row of rows) if (writer.add(row)) await writer.send();
-  } else if (Symbol.asyncIterator in Object(rows)) {
-    for await (const row of rows) if (writer.add(row)) await writer.send();
-  } else {
+  const iterable = Object(rows);
+  if (!(Symbol.iterator in iterable || Symbol.asyncIterator in iterable)) {
     throw new InputError(`bulkInsert() takes rows, found ${describe(rows)}`, {
       hint: "Pass an array, an iterable or an async iterable of plain objects",
     });
   }
-  return await writer.finish();
+  const writer = new BulkWriter(mapper, dialect, send);
+  try {
+    if (Symbol.iterator in iterable) {
+      for (const row of rows as Iterable<object>) if (writer.add(row)) await writer.send();
+    } else {
+      for await (const row of rows) if (writer.add(row)) await writer.send();
+    }
+    return await writer.finish();
+  } catch (error) {
+    // The transaction is rolled back next: a statement sent after that would be stored on its own.
+    await writer.abandon();
+    throw error;
+  }
 }
 
 class BulkWriter {
@@ -73,6 +81,7 @@ class BulkWriter {
   #index = 0;
   #count = 0;
   #underWay: Promise<unknown> = Promise.resolve();
+  #abandoned = false;
 
   constructor(mapper: Mapper, dialect: Dialect, send: Send) {
     this.#mapper = mapper;
@@ -148,6 +157,7 @@ class BulkWriter {
     for (const [omitted, rows] of gathered) {
       const shape = this.#shape(omitted);
       for (const statement of this.#dialect.insertRows(shape, rows)) {
+        if (this.#abandoned) return;
         this.#count += await this.#send(statement);
       }
     }
@@ -168,6 +178,12 @@ class BulkWriter {
     await this.send();
     await this.#underWay;
     return this.#count;
+  }
+
+  /** Sends nothing more, and waits for what is under way. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    await this.#underWay.catch(() => {});
   }
 }
 
