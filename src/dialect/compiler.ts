@@ -2,26 +2,52 @@
  * Statement → text and parameters: the spelling both databases share. A dialect's compiler
  * extends it with what differs.
  *
+ * A SELECT's parts are spelled before its FROM clause, since a column behind a to-one relation
+ * asks for a join; placeholders are numbered, so their order in the text is free.
+ *
  * @module
  */
 
-import { InputError } from "../errors.ts";
+import { InputError, UsageError } from "../errors.ts";
 import { quoteIdentifier, quoteTable } from "../sql/identifier.ts";
-import type {
-  InNode,
-  LikeNode,
-  Node,
-  OrderNode,
-  SelectNode,
-  TableSource,
-  ValueNode,
+import {
+  type AggregateNode,
+  type BinaryNode,
+  type CteNode,
+  type FrameBound,
+  type FunctionNode,
+  type InNode,
+  type InsertNode,
+  type LikeNode,
+  type LogicalNode,
+  type Node,
+  type NotNode,
+  type OrderNode,
+  type QueryNode,
+  type SelectNode,
+  type Source,
+  typeOf,
+  type ValueNode,
+  type WindowNode,
+  type WriteNode,
 } from "../sql/node.ts";
+import { describe } from "../sql/operand.ts";
+import { Parameter } from "../sql/parameter.ts";
 import type { SqlType, WireValue } from "../sql/wire.ts";
-import type { Dialect } from "./dialect.ts";
-import type { DriverStatement } from "./driver.ts";
+import type { Dialect, ParameterSlot, PreparedStatement } from "./dialect.ts";
+import type { Aggregates, Functions, Spelling } from "./functions.ts";
+import { resolveType } from "./type_names.ts";
 
-/** How deep a statement may nest; deeper ones are refused rather than overflow a stack. */
+/** How deep functions and subqueries may nest; deeper ones are refused rather than overflow a stack. */
 const DEPTH_LIMIT = 500;
+
+/** The sources of one SELECT. */
+interface Scope {
+  /** What they are called. */
+  readonly aliases: Map<Source, string>;
+  /** The joins that navigation asked for, by the source of the FROM clause they begin at. */
+  readonly joins: Map<Source, string[]>;
+}
 
 /** Spells one statement. Made anew for each: it holds the parameters and aliases. */
 export abstract class Compiler {
@@ -29,7 +55,19 @@ export abstract class Compiler {
   protected readonly params: WireValue[] = [];
   /** The dialect, for what it spells itself. */
   protected readonly dialect: Dialect;
-  readonly #aliases = new Map<TableSource, string>();
+  /** Its functions. */
+  protected abstract readonly functions: Functions;
+  /** Its aggregates. */
+  protected abstract readonly aggregates: Aggregates;
+  /** How deep conditions may nest: the database has to parse them. */
+  protected abstract readonly conditionDepth: number;
+  /** Longer chains of `and` and `or` are spelled as trees. */
+  protected readonly chainLength: number = Infinity;
+  readonly #slots: ParameterSlot[] = [];
+  readonly #ctes = new Map<CteNode, { readonly name: string; text: string }>();
+  #scopes: Scope[] = [];
+  #aliasCount = 0;
+  #recursive = false;
   #depth = 0;
 
   /** A compiler spells one statement. */
@@ -38,13 +76,18 @@ export abstract class Compiler {
   }
 
   /** Spells the statement. */
-  compile(statement: Node): DriverStatement {
-    const text = statement.kind === "select" ? this.select(statement) : this.node(statement);
-    return { text, params: this.params };
+  compile(statement: Node): PreparedStatement {
+    const text = this.#with(this.statement(statement));
+    const { params } = this;
+    if (params.length > this.dialect.maxParameters) {
+      throw new InputError(
+        `The statement has ${params.length} values, and ${this.dialect.maxParameters} can be bound`,
+        { hint: "Use bulkInsert() for many rows, and in() for many values" },
+      );
+    }
+    return this.#slots.length === 0 ? { text, params } : { text, params, slots: this.#slots };
   }
 
-  /** Encodes a value whose type is known only from JavaScript. */
-  protected abstract untyped(value: unknown, label: string): WireValue;
   /** The comparison operand of a column; SQLite casts types it keeps as text. */
   protected abstract ordered(text: string, type: SqlType<unknown> | undefined): string;
   /** `like`, with its escape character. */
@@ -52,9 +95,33 @@ export abstract class Compiler {
   /** What follows a sorted term to put nulls where every database has them. */
   protected abstract nulls(node: OrderNode): string;
   /** `limit … offset …` of bound values. */
-  protected abstract limit(limit: number | undefined, offset: number | undefined): string;
-  /** The row lock, or nothing where there are none. */
-  protected abstract lock(select: SelectNode): string;
+  protected abstract limit(limit: SelectNode["limit"], offset: SelectNode["offset"]): string;
+  /** The row lock, or nothing where there are none; `of` names the table when there are several. */
+  protected abstract lock(select: SelectNode, of: string | undefined): string;
+  /** `distinct on (…) `. */
+  protected abstract distinctOn(terms: readonly Node[]): string;
+  /** One of the queries of a union. */
+  protected abstract member(query: QueryNode): string;
+  /** The word before a derived table that refers to what stands before it. */
+  protected abstract lateral(): string;
+  /** A placeholder with the cast that says what type it has. */
+  protected abstract castValue(text: string, type: SqlType<unknown> | undefined): string;
+  /** The value of a column in `insert` that was given none. */
+  protected abstract defaultValue(): string;
+  /** Refuses statements that change rows where the database takes none. */
+  protected abstract checkCte(statement: QueryNode | WriteNode): void;
+  /** `$1` or `?1`. */
+  protected abstract placeholder(position: number): string;
+
+  /** Whether a function computes with its arguments, which then take their numeric form. */
+  protected computes(_node: FunctionNode | AggregateNode): boolean {
+    return true;
+  }
+
+  /** What becomes of a function's text. */
+  protected functionResult(text: string, _node: FunctionNode | AggregateNode): string {
+    return text;
+  }
 
   /** Binds a value and gives its placeholder. */
   protected bind(value: WireValue): string {
@@ -62,8 +129,32 @@ export abstract class Compiler {
     return this.placeholder(this.params.length);
   }
 
-  /** `$1` or `?1`. */
-  protected abstract placeholder(position: number): string;
+  /** Binds what comes from the user: a value, or a parameter whose value comes later. */
+  protected bindWith(value: unknown, encode: (value: unknown) => WireValue): string {
+    if (!(value instanceof Parameter)) return this.bind(encode(value));
+    const { name, transform } = value;
+    this.#slots.push({
+      position: this.params.length,
+      name,
+      encode: transform === undefined ? encode : (given) => encode(transform(given)),
+    });
+    return this.bind(null);
+  }
+
+  /** Spells a statement, or any other node. */
+  protected statement(node: Node): string {
+    switch (node.kind) {
+      case "select":
+      case "compound":
+        return this.query(node);
+      case "insert":
+      case "update":
+      case "delete":
+        return this.#write(node);
+      default:
+        return this.node(node);
+    }
+  }
 
   /** Spells any node. */
   protected node(node: Node): string {
@@ -82,89 +173,478 @@ export abstract class Compiler {
       case "column":
         return `${this.#sourceName(node.source)}.${quoteIdentifier(node.name)}`;
       case "value":
-        return this.bind(this.value(node));
-      case "binary": {
-        const type = typeOf(node.left) ?? typeOf(node.right);
-        const left = this.ordered(this.node(node.left), type);
-        return `${left} ${node.operator} ${this.ordered(this.node(node.right), type)}`;
-      }
+        return this.bindWith(node.value, (value) => this.wire({ ...node, value }));
+      case "wire":
+        return this.castValue(this.bind(node.wire), this.type(node));
+      case "binary":
+        return this.#binary(node);
       case "logical":
-        return `(${node.terms.map((term) => this.node(term)).join(` ${node.operator} `)})`;
       case "not":
-        return `not (${this.node(node.term)})`;
+        return this.#conditions(node);
       case "nullTest":
-        return `${this.node(node.term)} is ${node.negated ? "not " : ""}null`;
+        return `${this.operand(node.term)} is ${node.negated ? "not " : ""}null`;
       case "in":
         return this.#in(node);
       case "like":
         return this.like(node);
-      case "call":
-        return `${node.name}(${node.args.map((arg) => this.node(arg)).join(", ")})`;
+      case "function":
+        return this.functionResult(
+          this.functions[node.name](this.#args(node), node, this.#spelling(node.args)),
+          node,
+        );
+      case "aggregate":
+        return this.#aggregate(node);
+      case "case": {
+        const whens = node.whens.map(([when, then]) =>
+          ` when ${this.node(when)} then ${this.operand(then)}`
+        );
+        const otherwise = node.otherwise === undefined
+          ? ""
+          : ` else ${this.operand(node.otherwise)}`;
+        return `case${whens.join("")}${otherwise} end`;
+      }
+      case "typed":
+        return this.operand(node.term);
       case "raw":
         return node.parts.map((part) => typeof part === "string" ? part : this.node(part)).join("");
       case "identifier":
         return quoteIdentifier(node.name);
       case "table":
         return quoteTable(node);
+      case "derived":
+      case "cteSource":
+        return this.#sourceName(node);
       case "exists":
-        return `exists (${this.select(node.select)})`;
+        return `exists (${this.query(node.select)})`;
       case "scalar":
-        return `(${this.select(node.select)})`;
+        return `(${this.query(node.select)})`;
       case "order":
         return this.#order(node);
       case "select":
-        return `(${this.select(node)})`;
+      case "compound":
+        return `(${this.query(node)})`;
+      case "insert":
+      case "update":
+      case "delete":
+        return `(${this.#write(node)})`;
     }
   }
 
-  /** Spells a SELECT; its source gets an alias, which columns inside and in subqueries use. */
-  protected select(select: SelectNode): string {
-    const alias = select.from === undefined ? "" : `t${this.#aliases.size}`;
-    if (select.from !== undefined) this.#aliases.set(select.from, quoteIdentifier(alias));
-    let text = `select ${select.columns.map((column) => this.node(column)).join(", ")}`;
-    if (select.from !== undefined) {
-      text += ` from ${quoteTable(select.from)} as ${quoteIdentifier(alias)}`;
+  /** Spells a node that stands beside an operator: in parentheses where need be, values cast. */
+  protected operand(node: Node): string {
+    switch (node.kind) {
+      case "binary":
+      case "nullTest":
+      case "in":
+      case "like":
+      case "not":
+      case "raw":
+      case "case":
+        return `(${this.node(node)})`;
+      case "value":
+        return this.castValue(this.node(node), this.type(node));
+      default:
+        return this.node(node);
     }
-    if (select.where !== undefined) text += ` where ${this.node(select.where)}`;
-    if (select.orderBy.length > 0) {
-      text += ` order by ${select.orderBy.map((term) => this.node(term)).join(", ")}`;
-    }
-    return text + this.limit(select.limit, select.offset) + this.lock(select);
   }
 
-  /** The wire form of a bound value. */
-  protected value(node: ValueNode): WireValue {
-    if (node.value === null && node.type === undefined) return null;
-    return node.type === undefined
-      ? this.untyped(node.value, node.label)
-      : node.type.codec[this.dialect.name].encode(node.value, node.label);
+  /** The type of a node. */
+  protected type(node: Node): SqlType<unknown> | undefined {
+    const type = typeOf(node);
+    return type === undefined ? undefined : resolveType(type);
   }
 
-  /** Columns outside a FROM of ours, as in a hand-written statement, go by their table's name. */
-  #sourceName(source: TableSource): string {
-    return this.#aliases.get(source) ?? quoteTable(source);
+  // --- conditions --------------------------------------------------------------------------------
+
+  #binary({ operator, left, right }: BinaryNode): string {
+    const type = this.type(left) ?? this.type(right);
+    // Beside a column the database knows the type of a placeholder by itself.
+    const side = (node: Node, other: Node): string =>
+      this.ordered(
+        node.kind === "value" && other.kind !== "value" && other.kind !== "raw"
+          ? this.node(node)
+          : this.operand(node),
+        type,
+      );
+    const text = side(left, right);
+    return `${text} ${operator} ${side(right, left)}`;
+  }
+
+  /** Without recursion: conditions nest as deep as the loops of a program that builds them. */
+  #conditions(root: LogicalNode | NotNode): string {
+    const stack: (string | Node)[] = [root];
+    let text = "";
+    let depth = 0;
+    while (stack.length > 0) {
+      const item = stack.pop()!;
+      if (typeof item === "string") {
+        text += item;
+        if (item === ")") depth--;
+        continue;
+      }
+      if (item.kind === "logical") {
+        stack.push(")");
+        this.#pushTerms(stack, item);
+        text += "(";
+        depth++;
+      } else if (item.kind === "not") {
+        stack.push(")", item.term);
+        text += "not (";
+        depth++;
+      } else text += item.kind === "raw" ? `(${this.node(item)})` : this.node(item);
+      if (depth > this.conditionDepth) {
+        throw new InputError(`The conditions nest more than ${this.conditionDepth} levels deep`, {
+          hint: "Use allOf() and anyOf() for many conditions, and in() for many values",
+        });
+      }
+    }
+    return text;
+  }
+
+  #pushTerms(stack: (string | Node)[], { operator, terms }: LogicalNode): void {
+    if (terms.length > this.chainLength) {
+      const half = terms.length >> 1;
+      stack.push({ kind: "logical", operator, terms: terms.slice(half) }, ` ${operator} `);
+      stack.push({ kind: "logical", operator, terms: terms.slice(0, half) });
+      return;
+    }
+    for (let i = terms.length - 1; i >= 0; i--) {
+      stack.push(terms[i]!);
+      if (i > 0) stack.push(` ${operator} `);
+    }
   }
 
   #in(node: InNode): string {
-    const term = this.node(node.term);
-    if ("kind" in node.list) {
-      return `${term} ${node.negated ? "not in" : "in"} (${this.select(node.list)})`;
+    const term = this.operand(node.term);
+    const { list } = node;
+    if ("kind" in list) {
+      return `${term} ${node.negated ? "not in" : "in"} (${this.query(list)})`;
     }
-    const { type, label } = node;
-    const wires = (node.list as readonly unknown[]).map((value) =>
-      this.value({ kind: "value", value, type, label })
-    );
-    this.params.push(this.dialect.listParameter(wires));
-    const cast = type?.cast[this.dialect.name];
+    const encode = (values: unknown): WireValue =>
+      this.dialect.listParameter(
+        (values as readonly unknown[]).map((value) =>
+          this.wire({ kind: "value", value, type: node.type, label: node.label })
+        ),
+      );
+    this.bindWith("parameter" in list ? list.parameter : list, encode);
+    const cast = node.type === undefined
+      ? undefined
+      : resolveType(node.type).cast[this.dialect.name];
     return this.dialect.inList(term, this.params.length, cast, node.negated);
   }
 
+  // --- values ------------------------------------------------------------------------------------
+
+  /** The wire form of a bound value. */
+  protected wire({ value, type, label }: ValueNode): WireValue {
+    if (value === null) return null;
+    return type === undefined
+      ? this.untyped(value, label)
+      : resolveType(type).codec[this.dialect.name].encode(value, label);
+  }
+
+  /** Encodes a value whose type is known only from JavaScript. */
+  protected abstract untyped(value: unknown, label: string): WireValue;
+
+  #args(node: FunctionNode | AggregateNode): string[] {
+    if (!this.computes(node)) return node.args.map((arg) => this.operand(arg));
+    return node.args.map((arg) => this.ordered(this.operand(arg), this.type(arg)));
+  }
+
+  #spelling(args: readonly Node[]): Spelling {
+    return {
+      bind: (value) => this.bind(value),
+      typeName: (index) => this.type(args[index]!)?.name,
+    };
+  }
+
+  #aggregate(node: AggregateNode): string {
+    const order = node.orderBy.length === 0 ? "" : ` ${this.orderBy(node.orderBy)}`;
+    const args = this.#args(node);
+    let text = this.aggregates[node.name](args, order, node, this.#spelling(node.args));
+    if (node.filter !== undefined) text += ` filter (where ${this.node(node.filter)})`;
+    if (node.over !== undefined) text += ` over (${this.#window(node.over)})`;
+    return this.functionResult(text, node);
+  }
+
+  #window({ partitionBy, orderBy, frame }: WindowNode): string {
+    const parts: string[] = [];
+    if (partitionBy.length > 0) {
+      parts.push(`partition by ${partitionBy.map((by) => this.operand(by)).join(", ")}`);
+    }
+    if (orderBy.length > 0) parts.push(this.orderBy(orderBy));
+    if (frame !== undefined) {
+      parts.push(`${frame.mode} between ${bound(frame.from)} and ${bound(frame.to)}`);
+    }
+    return parts.join(" ");
+  }
+
+  /** `order by …`. */
+  protected orderBy(terms: readonly OrderNode[]): string {
+    return `order by ${terms.map((term) => this.#order(term)).join(", ")}`;
+  }
+
   #order(node: OrderNode): string {
-    const term = this.ordered(this.node(node.term), typeOf(node.term));
+    const term = this.ordered(this.operand(node.term), this.type(node.term));
     return `${term}${node.descending ? " desc" : ""}${this.nulls(node)}`;
+  }
+
+  // --- queries -----------------------------------------------------------------------------------
+
+  /** Spells a query; `named` gives its columns the names that derived tables have. */
+  protected query(query: QueryNode, named = false): string {
+    if (query.kind === "select") return this.select(query, named);
+    const operator = ` ${query.operator} `;
+    return query.queries.map((member, i) =>
+      i === 0 && named && member.kind === "select" && !needsParentheses(member)
+        ? this.select(member, true)
+        : this.member(member)
+    ).join(operator);
+  }
+
+  /** Spells a SELECT; its sources get aliases, which columns inside and in subqueries use. */
+  protected select(select: SelectNode, named = false): string {
+    const scope: Scope = { aliases: new Map(), joins: new Map() };
+    this.#scopes.push(scope);
+    const { from, joins = [] } = select;
+    if (from !== undefined) scope.aliases.set(from, this.#alias());
+    for (const { source } of joins) scope.aliases.set(source, this.#alias());
+    const columns = select.columns.map((column, i) =>
+      named ? `${this.operand(column)} as "c${i}"` : this.column(column)
+    );
+    let text = `select ${this.#distinct(select)}${columns.join(", ")}`;
+    let tail = "";
+    if (select.where !== undefined) tail += ` where ${this.node(select.where)}`;
+    if (select.groupBy !== undefined && select.groupBy.length > 0) {
+      tail += ` group by ${select.groupBy.map((by) => this.operand(by)).join(", ")}`;
+    }
+    if (select.having !== undefined) tail += ` having ${this.node(select.having)}`;
+    if (select.orderBy.length > 0) tail += ` ${this.orderBy(select.orderBy)}`;
+    tail += this.limit(select.limit, select.offset);
+    if (from !== undefined) text += ` from ${this.#from(select, scope)}`;
+    const several = joins.length > 0 || scope.joins.size > 0;
+    tail += this.lock(select, several ? scope.aliases.get(from!) : undefined);
+    this.#scopes.pop();
+    return text + tail;
+  }
+
+  /** A column of the list that is selected. */
+  protected column(node: Node): string {
+    return node.kind === "value" ? this.operand(node) : this.node(node);
+  }
+
+  #distinct({ distinct }: SelectNode): string {
+    if (distinct === undefined) return "";
+    return distinct === true ? "distinct " : this.distinctOn(distinct);
+  }
+
+  #from({ from, joins = [] }: SelectNode, scope: Scope): string {
+    // All of them first: each can ask for joins at the sources before it.
+    const sources = [from!, ...joins.map(({ source }) => source)].map((source) =>
+      `${this.#source(source, scope)} as ${scope.aliases.get(source)!}`
+    );
+    const conditions = joins.map(({ on }) => on === undefined ? "1 = 1" : this.node(on));
+    let text = this.#navigated(sources[0]!, from!, scope, false);
+    joins.forEach(({ kind, source }, i) => {
+      const joined = this.#navigated(sources[i + 1]!, source, scope, true);
+      text += ` ${kind === "left" ? "left join" : "join"} ${joined} on ${conditions[i]}`;
+    });
+    return text;
+  }
+
+  /** A source with the joins that navigation from it asked for. */
+  #navigated(text: string, source: Source, scope: Scope, nested: boolean): string {
+    const joins = scope.joins.get(source);
+    if (joins === undefined) return text;
+    const all = `${text}${joins.join("")}`;
+    return nested ? `(${all})` : all;
+  }
+
+  #source(source: Source, scope: Scope): string {
+    switch (source.kind) {
+      case "table":
+        return quoteTable(source);
+      case "cteSource":
+        return this.#cte(source.cte);
+      case "derived": {
+        if (source.lateral) return `${this.lateral()} (${this.query(source.query, true)})`;
+        // It does not see its neighbours.
+        const scopes = this.#scopes;
+        this.#scopes = scopes.slice(0, scopes.indexOf(scope));
+        const text = `(${this.query(source.query, true)})`;
+        this.#scopes = scopes;
+        return text;
+      }
+    }
+  }
+
+  #alias(): string {
+    return quoteIdentifier(`t${this.#aliasCount++}`);
+  }
+
+  /** Columns outside a FROM of ours, as in a hand-written statement, go by their table's name. */
+  #sourceName(source: Source): string {
+    const root = rootOf(source);
+    for (let i = this.#scopes.length - 1; i >= 0; i--) {
+      const scope = this.#scopes[i]!;
+      if (scope.aliases.has(root)) return this.#aliasIn(source, root, i);
+    }
+    if (root !== source || source.kind !== "table") {
+      throw new UsageError("A column was used outside of the query it belongs to", {
+        code: "INVALID_INPUT",
+        hint: "Use the columns that the callback is given; relations need a select around them",
+      });
+    }
+    return quoteTable(source);
+  }
+
+  /** The alias of a source in a scope; a relation that was not joined yet is joined. */
+  #aliasIn(source: Source, root: Source, index: number): string {
+    const scope = this.#scopes[index]!;
+    const known = scope.aliases.get(source);
+    if (known !== undefined) return known;
+    const { via, ...table } = source as Extract<Source, { kind: "table" }>;
+    this.#aliasIn(via!.parent, root, index);
+    const alias = this.#alias();
+    scope.aliases.set(source, alias);
+    const scopes = this.#scopes;
+    this.#scopes = scopes.slice(0, index + 1);
+    const join = ` left join ${quoteTable(table)} as ${alias} on ${this.node(via!.on)}`;
+    this.#scopes = scopes;
+    const joins = scope.joins.get(root);
+    if (joins === undefined) scope.joins.set(root, [join]);
+    else joins.push(join);
+    return alias;
+  }
+
+  // --- common table expressions ------------------------------------------------------------------
+
+  #cte(cte: CteNode): string {
+    const known = this.#ctes.get(cte);
+    if (known !== undefined) return known.name;
+    this.checkCte(cte.statement);
+    const entry = { name: quoteIdentifier(`w${this.#ctes.size}`), text: "" };
+    // A recursive one names itself; it is spelled outside of all queries.
+    this.#ctes.set(cte, entry);
+    const scopes = this.#scopes;
+    this.#scopes = [];
+    let body = cte.statement.kind === "select" || cte.statement.kind === "compound"
+      ? this.query(cte.statement)
+      : this.#write(cte.statement);
+    if (cte.step !== undefined) {
+      this.#recursive = true;
+      body = `${this.member(cte.statement as QueryNode)} ${cte.step.all ? "union all" : "union"} ${
+        this.member(cte.step.query)
+      }`;
+    }
+    this.#scopes = scopes;
+    const columns = Array.from({ length: cte.width }, (_, i) => `"c${i}"`).join(", ");
+    entry.text = `${entry.name}${columns === "" ? "" : `(${columns})`} as (${body})`;
+    // Behind those that its body uses.
+    this.#ctes.delete(cte);
+    this.#ctes.set(cte, entry);
+    return entry.name;
+  }
+
+  #with(text: string): string {
+    if (this.#ctes.size === 0) return text;
+    const list = [...this.#ctes.values()].map((cte) => cte.text).join(", ");
+    return `with ${this.#recursive ? "recursive " : ""}${list} ${text}`;
+  }
+
+  // --- statements that change rows ---------------------------------------------------------------
+
+  #write(node: WriteNode): string {
+    const returning = (): string =>
+      node.returning.length === 0
+        ? ""
+        : ` returning ${node.returning.map((column) => this.column(column)).join(", ")}`;
+    switch (node.kind) {
+      case "insert":
+        return this.#insert(node) + returning();
+      case "update": {
+        const set = node.set.map(([column, value]) =>
+          `${quoteIdentifier(column.name)} = ${this.node(value)}`
+        );
+        return `update ${quoteTable(node.table)} set ${set.join(", ")}${this.#where(node.where)}` +
+          returning();
+      }
+      case "delete":
+        return `delete from ${quoteTable(node.table)}${this.#where(node.where)}${returning()}`;
+    }
+  }
+
+  #where(where: Node | undefined): string {
+    return where === undefined ? "" : ` where ${this.node(where)}`;
+  }
+
+  #insert({ into, columns, rows, onConflict }: InsertNode): string {
+    const names = columns.map((column) => quoteIdentifier(column.name)).join(", ");
+    let text = `insert into ${quoteTable(into)} (${names}) `;
+    if ("kind" in rows) {
+      text += this.query(rows);
+      // Else SQLite takes ON for the beginning of a join's condition.
+      if (onConflict !== undefined && rows.kind === "select" && rows.where === undefined) {
+        if (this.dialect.name === "sqlite") text = `${text} where 1 = 1`;
+      }
+    } else {
+      text += `values ${
+        rows.map((row) =>
+          `(${
+            row.map((value) => value === undefined ? this.defaultValue() : this.node(value)).join(
+              ", ",
+            )
+          })`
+        ).join(", ")
+      }`;
+    }
+    if (onConflict !== undefined) {
+      const target = onConflict.target.map(quoteIdentifier).join(", ");
+      const set = onConflict.update.map((name) => {
+        const column = quoteIdentifier(name);
+        return `${column} = excluded.${column}`;
+      });
+      text += ` on conflict${target === "" ? "" : ` (${target})`} do ${
+        set.length === 0 ? "nothing" : `update set ${set.join(", ")}`
+      }`;
+    }
+    return text;
   }
 }
 
-function typeOf(node: Node): SqlType<unknown> | undefined {
-  return node.kind === "column" || node.kind === "value" ? node.type : undefined;
+/** Members of a union with clauses of their own stand in parentheses. */
+export function needsParentheses(query: QueryNode): boolean {
+  return query.kind === "compound" || query.orderBy.length > 0 || query.limit !== undefined ||
+    query.offset !== undefined || query.lock !== undefined;
+}
+
+/** The source of the FROM clause from which relations lead to this one. */
+function rootOf(source: Source): Source {
+  let root = source;
+  while (root.kind === "table" && root.via !== undefined) root = root.via.parent;
+  return root;
+}
+
+function bound(given: FrameBound): string {
+  if (typeof given === "object") {
+    return "preceding" in given
+      ? `${Number(given.preceding)} preceding`
+      : `${Number(given.following)} following`;
+  }
+  switch (given) {
+    case "unboundedPreceding":
+      return "unbounded preceding";
+    case "unboundedFollowing":
+      return "unbounded following";
+    case "currentRow":
+      return "current row";
+  }
+}
+
+/** The wire form of a limit or offset. */
+export function checkLimit(value: unknown): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+    throw new InputError(`limit() and offset() take a whole number, found ${describe(value)}`);
+  }
+  return value;
 }

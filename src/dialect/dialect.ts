@@ -54,12 +54,30 @@ export interface RowsStatement extends DriverStatement {
   readonly rows: number;
 }
 
+/** A parameter of a prepared statement whose value comes when it is run. */
+export interface ParameterSlot {
+  /** Its index among the parameters. */
+  readonly position: number;
+  /** The name under which it is given. */
+  readonly name: string;
+  /** Encodes the value, or refuses it. */
+  readonly encode: (value: unknown) => WireValue;
+}
+
+/** A compiled statement, and which of its parameters have no value yet. */
+export interface PreparedStatement extends DriverStatement {
+  /** The parameters to fill in; absent: none. */
+  readonly slots?: readonly ParameterSlot[];
+}
+
 /** One database's SQL. */
 export interface Dialect {
   /** Its name. */
   readonly name: DialectName;
   /** Spells a statement. Values are encoded here, so that bad ones are refused before sending. */
-  compile(statement: Node): DriverStatement;
+  compile(statement: Node): PreparedStatement;
+  /** How many values a statement can have. */
+  readonly maxParameters: number;
   /**
    * Decodes the rows of a statement whose types only the database knows (the `sql` tag): one
    * decoder for each column.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { SqlType } from "./wire.ts";
+import type { TypeName, TypeRef, WireValue } from "./wire.ts";
 
 /**
  * The key under which a value carries its node. A symbol of our own, so that nothing parsed from
@@ -31,6 +31,41 @@ export interface TableSource {
   readonly schema: string | undefined;
   /** The table's name. */
   readonly name: string;
+  /** How a to-one relation leads here: the compiler joins it when a column is asked for. */
+  readonly via?: { readonly parent: Source; readonly on: Node };
+}
+
+/** A subquery in a FROM clause. Its columns are `c0`, `c1`, … */
+export interface DerivedSource {
+  /** Tells sources from other nodes. */
+  readonly kind: "derived";
+  /** The subquery. */
+  readonly query: QueryNode;
+  /** It refers to what stands before it in the FROM clause. */
+  readonly lateral: boolean;
+}
+
+/** A use of a common table expression in a FROM clause. */
+export interface CteSource {
+  /** Tells sources from other nodes. */
+  readonly kind: "cteSource";
+  /** Which one. */
+  readonly cte: CteNode;
+}
+
+/** What can stand in a FROM clause. */
+export type Source = TableSource | DerivedSource | CteSource;
+
+/** `with … as (…)`: identity matters, each is spelled once a statement. */
+export interface CteNode {
+  /** Discriminator. */
+  readonly kind: "cte";
+  /** Its statement; for a recursive one the first part. */
+  readonly statement: QueryNode | WriteNode;
+  /** How many columns it has. */
+  readonly width: number;
+  /** The part that refers to the CTE itself, and whether equal rows are kept. */
+  readonly step: { readonly query: QueryNode; readonly all: boolean } | undefined;
 }
 
 /** A column of a source. */
@@ -38,11 +73,11 @@ export interface ColumnNode {
   /** Discriminator. */
   readonly kind: "column";
   /** The source it belongs to. */
-  readonly source: TableSource;
+  readonly source: Source;
   /** The column's name in the database. */
   readonly name: string;
-  /** Its type. */
-  readonly type: SqlType<unknown>;
+  /** Its type; absent where only the database knows it. */
+  readonly type: TypeRef | undefined;
   /** It can be null. */
   readonly nullable: boolean;
   /** Its name in messages: `authors.name`. */
@@ -53,12 +88,22 @@ export interface ColumnNode {
 export interface ValueNode {
   /** Discriminator. */
   readonly kind: "value";
-  /** The JavaScript value; encoded when compiled. */
+  /** The JavaScript value, or a `Parameter`; encoded when compiled. */
   readonly value: unknown;
   /** The type it is encoded by; absent: by its JavaScript type. */
-  readonly type: SqlType<unknown> | undefined;
+  readonly type: TypeRef | undefined;
   /** Its name in messages. */
   readonly label: string;
+}
+
+/** A bound value in its wire form. */
+export interface WireNode {
+  /** Discriminator. */
+  readonly kind: "wire";
+  /** The value. */
+  readonly wire: WireValue;
+  /** Its type. */
+  readonly type: TypeRef | undefined;
 }
 
 /** Operators that stand between two operands. */
@@ -110,10 +155,10 @@ export interface InNode {
   readonly kind: "in";
   /** What is looked for. */
   readonly term: Node;
-  /** The values, or the subquery. */
-  readonly list: readonly unknown[] | SelectNode;
+  /** The values, a `Parameter` for them, or the subquery. */
+  readonly list: readonly unknown[] | { readonly parameter: unknown } | QueryNode;
   /** How the values are encoded. */
-  readonly type: SqlType<unknown> | undefined;
+  readonly type: TypeRef | undefined;
   /** Its name in messages. */
   readonly label: string;
   /** `not in`. */
@@ -132,14 +177,150 @@ export interface LikeNode {
   readonly insensitive: boolean;
 }
 
-/** A function of the database. The name comes from our own code only. */
-export interface CallNode {
+/** The functions and operators that the dialects spell. */
+export type FunctionName =
+  | "add"
+  | "subtract"
+  | "multiply"
+  | "divide"
+  | "modulo"
+  | "negate"
+  | "abs"
+  | "round"
+  | "ceil"
+  | "floor"
+  | "concat"
+  | "lower"
+  | "upper"
+  | "length"
+  | "trim"
+  | "substring"
+  | "replace"
+  | "position"
+  | "coalesce"
+  | "nullif"
+  | "greatest"
+  | "least"
+  | "now"
+  | "extract"
+  | "dateTrunc"
+  | "cast"
+  | "jsonAt"
+  | "jsonText"
+  | "jsonContains"
+  | "jsonHasKey"
+  | "jsonLength"
+  | "arrayContains"
+  | "arrayContainedBy"
+  | "arrayOverlaps"
+  | "arrayLength"
+  | "arrayAny"
+  | "textMatches"
+  | "textRank";
+
+/** A function or operator of the database. */
+export interface FunctionNode {
   /** Discriminator. */
-  readonly kind: "call";
-  /** The function's name, trusted. */
-  readonly name: string;
+  readonly kind: "function";
+  /** Which one. */
+  readonly name: FunctionName;
   /** Its arguments. */
   readonly args: readonly Node[];
+  /** The type of its value. */
+  readonly type: TypeRef | undefined;
+  /** A checked word: the field of `extract`, the unit of `dateTrunc`, … */
+  readonly word?: string;
+  /** The elements of a JSON path. */
+  readonly path?: readonly (string | number)[];
+}
+
+/** The aggregate and window functions that the dialects spell. */
+export type AggregateName =
+  | "count"
+  | "sum"
+  | "avg"
+  | "min"
+  | "max"
+  | "stringAgg"
+  | "arrayAgg"
+  | "jsonAgg"
+  | "every"
+  | "some"
+  | "rowNumber"
+  | "rank"
+  | "denseRank"
+  | "percentRank"
+  | "cumeDist"
+  | "ntile"
+  | "lag"
+  | "lead"
+  | "firstValue"
+  | "lastValue";
+
+/** Where a window frame begins or ends. */
+export type FrameBound =
+  | "unboundedPreceding"
+  | "currentRow"
+  | "unboundedFollowing"
+  | { readonly preceding: number }
+  | { readonly following: number };
+
+/** `over (…)`. */
+export interface WindowNode {
+  /** Rows are windows of those with equal values. */
+  readonly partitionBy: readonly Node[];
+  /** Their order. */
+  readonly orderBy: readonly OrderNode[];
+  /** Which of them, seen from the row. */
+  readonly frame:
+    | {
+      readonly mode: "rows" | "range" | "groups";
+      readonly from: FrameBound;
+      readonly to: FrameBound;
+    }
+    | undefined;
+}
+
+/** `sum(distinct x order by y) filter (where …) over (…)`. */
+export interface AggregateNode {
+  /** Discriminator. */
+  readonly kind: "aggregate";
+  /** Which one. */
+  readonly name: AggregateName;
+  /** Its arguments. */
+  readonly args: readonly Node[];
+  /** The type of its value. */
+  readonly type: TypeRef | undefined;
+  /** Equal values count once. */
+  readonly distinct: boolean;
+  /** The order in which values are taken. */
+  readonly orderBy: readonly OrderNode[];
+  /** Only these rows. */
+  readonly filter: Node | undefined;
+  /** The window; absent: the group. */
+  readonly over: WindowNode | undefined;
+}
+
+/** `case when … then … else … end`. */
+export interface CaseNode {
+  /** Discriminator. */
+  readonly kind: "case";
+  /** Conditions and values. */
+  readonly whens: readonly (readonly [Node, Node])[];
+  /** The value where none holds; absent: null. */
+  readonly otherwise: Node | undefined;
+  /** The type of its value. */
+  readonly type: TypeRef | undefined;
+}
+
+/** An expression of which we say what type it has. */
+export interface TypedNode {
+  /** Discriminator. */
+  readonly kind: "typed";
+  /** The expression. */
+  readonly term: Node;
+  /** Its type. */
+  readonly type: TypeRef;
 }
 
 /** Trusted text and nodes in between: what the `sql` tag makes. */
@@ -163,7 +344,7 @@ export interface ExistsNode {
   /** Discriminator. */
   readonly kind: "exists";
   /** The subquery. */
-  readonly select: SelectNode;
+  readonly select: QueryNode;
 }
 
 /** A subquery that stands where a value stands. */
@@ -171,7 +352,7 @@ export interface ScalarNode {
   /** Discriminator. */
   readonly kind: "scalar";
   /** The subquery. */
-  readonly select: SelectNode;
+  readonly select: QueryNode;
 }
 
 /** One term of an ORDER BY. */
@@ -194,6 +375,16 @@ export interface LockNode {
   readonly wait: "skipLocked" | "noWait" | undefined;
 }
 
+/** `join … on …`. */
+export interface JoinNode {
+  /** Whether rows without a partner stay. */
+  readonly kind: "inner" | "left";
+  /** What is joined. */
+  readonly source: Source;
+  /** The condition; absent: every pair. */
+  readonly on: Node | undefined;
+}
+
 /** `select …`. */
 export interface SelectNode {
   /** Discriminator. */
@@ -201,37 +392,118 @@ export interface SelectNode {
   /** What is selected. */
   readonly columns: readonly Node[];
   /** From where. */
-  readonly from: TableSource | undefined;
+  readonly from: Source | undefined;
+  /** What is joined to it. */
+  readonly joins?: readonly JoinNode[] | undefined;
   /** The condition. */
   readonly where: Node | undefined;
+  /** What groups are made by. */
+  readonly groupBy?: readonly Node[] | undefined;
+  /** The condition on groups. */
+  readonly having?: Node | undefined;
+  /** Equal rows once; with nodes: the first row for each of their values. */
+  readonly distinct?: true | readonly Node[] | undefined;
   /** The order. */
   readonly orderBy: readonly OrderNode[];
-  /** At most so many rows. */
-  readonly limit: number | undefined;
+  /** At most so many rows; a `Parameter` or a number. */
+  readonly limit: number | { readonly parameter: unknown } | undefined;
   /** Without the first so many. */
-  readonly offset: number | undefined;
+  readonly offset: number | { readonly parameter: unknown } | undefined;
   /** Lock the rows. */
   readonly lock: LockNode | undefined;
 }
 
+/** `… union …`. */
+export interface CompoundNode {
+  /** Discriminator. */
+  readonly kind: "compound";
+  /** How rows are put together. */
+  readonly operator: "union" | "union all" | "intersect" | "except";
+  /** Of which queries. */
+  readonly queries: readonly QueryNode[];
+}
+
+/** What gives rows. */
+export type QueryNode = SelectNode | CompoundNode;
+
+/** A column that is written. */
+export interface WrittenColumn {
+  /** Its name in the database. */
+  readonly name: string;
+  /** Its name in messages. */
+  readonly label: string;
+}
+
+/** `insert into …`. */
+export interface InsertNode {
+  /** Discriminator. */
+  readonly kind: "insert";
+  /** Into which table. */
+  readonly into: TableSource;
+  /** Which columns. */
+  readonly columns: readonly WrittenColumn[];
+  /** The rows; an absent value is the column's default. */
+  readonly rows: readonly (readonly (Node | undefined)[])[] | QueryNode;
+  /** What to do with a row that is there already. */
+  readonly onConflict:
+    | { readonly target: readonly string[]; readonly update: readonly string[] }
+    | undefined;
+  /** What is given back. */
+  readonly returning: readonly Node[];
+}
+
+/** `update … set …`. */
+export interface UpdateNode {
+  /** Discriminator. */
+  readonly kind: "update";
+  /** Which table. */
+  readonly table: TableSource;
+  /** What is set. */
+  readonly set: readonly (readonly [WrittenColumn, Node])[];
+  /** Which rows. */
+  readonly where: Node | undefined;
+  /** What is given back. */
+  readonly returning: readonly Node[];
+}
+
+/** `delete from …`. */
+export interface DeleteNode {
+  /** Discriminator. */
+  readonly kind: "delete";
+  /** Which table. */
+  readonly table: TableSource;
+  /** Which rows. */
+  readonly where: Node | undefined;
+  /** What is given back. */
+  readonly returning: readonly Node[];
+}
+
+/** What changes rows. */
+export type WriteNode = InsertNode | UpdateNode | DeleteNode;
+
 /** Any node. */
 export type Node =
-  | TableSource
+  | Source
   | ColumnNode
   | ValueNode
+  | WireNode
   | BinaryNode
   | LogicalNode
   | NotNode
   | NullTestNode
   | InNode
   | LikeNode
-  | CallNode
+  | FunctionNode
+  | AggregateNode
+  | CaseNode
+  | TypedNode
   | RawNode
   | IdentifierNode
   | ExistsNode
   | ScalarNode
   | OrderNode
-  | SelectNode;
+  | QueryNode
+  | WriteNode;
 
 /** The node a value carries, if it carries one. */
 export function nodeIn(value: unknown): Node | undefined {
@@ -239,4 +511,45 @@ export function nodeIn(value: unknown): Node | undefined {
     return undefined;
   }
   return (value as Partial<HasNode>)[nodeOf];
+}
+
+/** The type of an expression's value, as far as we know it. */
+export function typeOf(node: Node): TypeRef | undefined {
+  switch (node.kind) {
+    case "column":
+    case "value":
+    case "wire":
+    case "function":
+    case "aggregate":
+    case "case":
+    case "typed":
+      return node.type;
+    case "binary":
+    case "logical":
+    case "not":
+    case "nullTest":
+    case "in":
+    case "like":
+    case "exists":
+      return "boolean";
+    case "scalar":
+      return typeOf(columnsOf(node.select)[0]!);
+    case "order":
+      return typeOf(node.term);
+    default:
+      return undefined;
+  }
+}
+
+/** The columns a query gives. */
+export function columnsOf(query: QueryNode): readonly Node[] {
+  let first = query;
+  while (first.kind === "compound") first = first.queries[0]!;
+  return first.columns;
+}
+
+/** The name of a type as users know it; undefined for what only the database knows. */
+export function typeNameOf(type: TypeRef | undefined): TypeName | "array" | string | undefined {
+  if (type === undefined || typeof type === "string") return type;
+  return "arrayOf" in type ? "array" : type.name;
 }

@@ -50,4 +50,46 @@ export interface SqlType<T> {
    * this cast.
    */
   readonly sqliteOrder?: string;
+  /** Of an array: the type of its elements. */
+  readonly element?: SqlType<unknown>;
 }
+
+/** The types that go by a name alone, and what JavaScript gets of them. */
+export interface TypeNames {
+  /** 16-bit whole numbers. */
+  readonly smallint: number;
+  /** 32-bit whole numbers. */
+  readonly integer: number;
+  /** 64-bit whole numbers. */
+  readonly bigint: bigint;
+  /** Exact decimal numbers. */
+  readonly numeric: string;
+  /** Single precision floating point. */
+  readonly real: number;
+  /** Double precision floating point. */
+  readonly double: number;
+  /** Text. */
+  readonly text: string;
+  /** True or false. */
+  readonly boolean: boolean;
+  /** UUIDs. */
+  readonly uuid: string;
+  /** Bytes. */
+  readonly bytes: Uint8Array;
+  /** JSON (`jsonb` on PostgreSQL). */
+  readonly json: unknown;
+  /** Days, as ISO text. */
+  readonly date: string;
+  /** Times of day, as ISO text. */
+  readonly time: string;
+  /** Dates with times and no zone, as ISO text. */
+  readonly timestamp: string;
+  /** Moments. */
+  readonly timestamptz: Date;
+}
+
+/** The name of a type. */
+export type TypeName = keyof TypeNames;
+
+/** A type as an expression knows it: a column's own, one by name, or an array of one. */
+export type TypeRef = SqlType<unknown> | TypeName | { readonly arrayOf: TypeRef };

@@ -1,13 +1,26 @@
 /** PostgreSQL's spelling of statements, where it differs. @module */
 
-import type { LikeNode, OrderNode, SelectNode } from "../../sql/node.ts";
-import type { WireValue } from "../../sql/wire.ts";
-import { Compiler } from "../compiler.ts";
-import { encodeScalar } from "../untyped.ts";
 import { arrayLiteral } from "../../schema/postgres_array.ts";
+import type {
+  AggregateNode,
+  FunctionNode,
+  LikeNode,
+  Node,
+  OrderNode,
+  QueryNode,
+  SelectNode,
+} from "../../sql/node.ts";
+import type { SqlType, WireValue } from "../../sql/wire.ts";
+import { checkLimit, Compiler, needsParentheses } from "../compiler.ts";
+import { encodeScalar } from "../untyped.ts";
+import { postgresAggregates, postgresFunctions } from "./functions.ts";
 
 /** Spells statements for PostgreSQL and PGlite. */
 export class PostgresCompiler extends Compiler {
+  protected override readonly functions = postgresFunctions;
+  protected override readonly aggregates = postgresAggregates;
+  protected override readonly conditionDepth = 5_000;
+
   protected override placeholder(position: number): string {
     return `$${position}`;
   }
@@ -17,13 +30,23 @@ export class PostgresCompiler extends Compiler {
     return arrayLiteral(value.map((item) => encodeScalar(item, label, "postgres")));
   }
 
+  protected override castValue(text: string, type: SqlType<unknown> | undefined): string {
+    return type === undefined ? text : `${text}::${type.cast.postgres}`;
+  }
+
+  protected override functionResult(text: string, node: FunctionNode | AggregateNode): string {
+    // No rows are an empty list, as on SQLite.
+    if (node.name === "arrayAgg") return `coalesce(${text}, '{}')`;
+    return node.name === "jsonAgg" ? `coalesce(${text}, '[]')` : text;
+  }
+
   protected override ordered(text: string): string {
     return text;
   }
 
   protected override like(node: LikeNode): string {
     // Written out, so that a server setting cannot change what a backslash means.
-    return `${this.node(node.term)} ${node.insensitive ? "ilike" : "like"} ${
+    return `${this.operand(node.term)} ${node.insensitive ? "ilike" : "like"} ${
       this.node(node.pattern)
     } escape '\\'`;
   }
@@ -32,18 +55,41 @@ export class PostgresCompiler extends Compiler {
     return node.nulls === undefined ? "" : ` nulls ${node.nulls}`;
   }
 
-  protected override limit(limit: number | undefined, offset: number | undefined): string {
-    return (limit === undefined ? "" : ` limit ${this.bind(String(limit))}`) +
-      (offset === undefined ? "" : ` offset ${this.bind(String(offset))}`);
+  protected override limit(limit: SelectNode["limit"], offset: SelectNode["offset"]): string {
+    return this.#count("limit", limit) + this.#count("offset", offset);
   }
 
-  protected override lock({ lock }: SelectNode): string {
+  #count(word: string, count: SelectNode["limit"]): string {
+    if (count === undefined) return "";
+    const value = typeof count === "object" ? count.parameter : count;
+    return ` ${word} ${this.bindWith(value, (given) => String(checkLimit(given)))}`;
+  }
+
+  protected override distinctOn(terms: readonly Node[]): string {
+    return `distinct on (${terms.map((term) => this.operand(term)).join(", ")}) `;
+  }
+
+  protected override member(query: QueryNode): string {
+    return needsParentheses(query) ? `(${this.query(query)})` : this.query(query);
+  }
+
+  protected override lateral(): string {
+    return "lateral";
+  }
+
+  protected override defaultValue(): string {
+    return "default";
+  }
+
+  protected override checkCte(): void {}
+
+  protected override lock({ lock }: SelectNode, of: string | undefined): string {
     if (lock === undefined) return "";
     const wait = lock.wait === undefined
       ? ""
       : lock.wait === "skipLocked"
       ? " skip locked"
       : " nowait";
-    return ` for ${lock.strength}${wait}`;
+    return ` for ${lock.strength}${of === undefined ? "" : ` of ${of}`}${wait}`;
   }
 }

@@ -79,6 +79,7 @@ function decodeOid(oid: number): (wire: WireValue) => unknown {
 /** PostgreSQL's and PGlite's SQL. */
 export const postgresDialect: Dialect = {
   name: "postgres",
+  maxParameters: 65_535,
   compile: (statement) => new PostgresCompiler(postgresDialect).compile(statement),
   decoders: (columns) => columns.map((column) => decodeOid(column.type)),
   insertRows,

@@ -35,6 +35,7 @@ const style: DdlStyle = {
 /** SQLite's SQL. */
 export const sqliteDialect: Dialect = {
   name: "sqlite",
+  maxParameters: 32_766,
   compile: (statement) => new SqliteCompiler(sqliteDialect).compile(statement),
   decoders: (columns) => columns.map(() => (wire: WireValue) => wire),
   insertRows,
