@@ -28,7 +28,7 @@ import {
 } from "../../src/errors.ts";
 import { postgresDriver } from "../../src/dialect/postgres/driver.ts";
 import { entity } from "../../src/mapper/define.ts";
-import { integer, timestamptz } from "../../mod.ts";
+import { integer, json } from "../../mod.ts";
 import { AsyncEngine } from "../../src/session/async_engine.ts";
 import { sql } from "../../src/sql/raw.ts";
 import { FakeServer, wire } from "../dialect/postgres/support.ts";
@@ -534,10 +534,10 @@ scenario(
   async (s) => {
     class Event extends entity("events", {
       id: integer().primaryKey(),
-      at: timestamptz(),
+      size: json<number>(),
     }) {}
-    await s.sql("create table events (id int primary key, at timestamptz)");
-    await s.sql("insert into events values (1, now()), (2, 'infinity')");
+    await s.sql("create table events (id int primary key, size text)");
+    await s.sql("insert into events values (1, '10'), (2, 'a secret')");
     await using engine = new AsyncEngine(postgresDriver(s.config()), {
       entities: [Event],
       poolSize: 1,
@@ -545,8 +545,8 @@ scenario(
     });
     await using session = engine.session();
     const error = await assertRejects(() => session.query(Event).all(), DecodeError);
-    assertStringIncludes(error.message, "events.at");
-    assertEquals(error.message.includes("infinity"), false);
+    assertStringIncludes(error.message, "size");
+    assertEquals(error.message.includes("secret"), false);
     assertEquals((await session.query(Event).where((e) => e.id.eq(1)).all()).length, 1);
   },
 );
