@@ -296,8 +296,12 @@ export function uuid(): Column<string> {
 export function bytes(): Column<Uint8Array> {
   return column(bytesColumn);
 }
-/** JSON values (`jsonb` on PostgreSQL), parsed: `T` is what you say it is. */
-export function json<T = unknown>(): Column<T> {
+/** JSON values (`jsonb` on PostgreSQL), parsed: `unknown` unless you say what they are. */
+// Not `json<T = unknown>()`: inside entity() the compiler would infer `any` for T.
+export function json(): Column<unknown>;
+/** JSON values, parsed: `T` is what you say it is. */
+export function json<T>(): Column<T>;
+export function json<T>(): Column<T> {
   return column(jsonColumn as ColumnType<T>);
 }
 /** Days: `string` as `YYYY-MM-DD`. */

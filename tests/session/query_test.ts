@@ -230,7 +230,7 @@ eachEngine("5,000 terms of or, of and, and of in are no problem", async ({ targe
       row.id
     );
   assertEquals(await ids((r) => r.id.in(many)), [1, 2, 3, 4, 5, 6]);
-  const terms = many.slice(0, 900);
+  const terms = many;
   assertEquals(await ids((r) => anyOf(...terms.map((n) => r.id.eq(n + 2)))), [2, 3, 4, 5, 6]);
   assertEquals(await ids((r) => terms.map((n) => r.id.ne(n + 4)).reduce((a, b) => a.and(b))), [
     1,
