@@ -35,6 +35,8 @@ export class SluiceError extends Error {
   readonly hint: string | undefined;
   /** Failures that came after this one, while cleaning up: a failed rollback, a failed close. */
   readonly suppressed: unknown[] = [];
+  /** How often a transaction with `retries` was tried before it failed for good; set from 2 up. */
+  declare attempts?: number;
 
   /** Makes an error from what happened and, in `options`, how to mend it. */
   constructor(message: string, options: SluiceErrorOptions = {}) {
@@ -206,11 +208,38 @@ export class ConnectionLostError extends ConnectionError {
   }
 }
 
+/** What is known of a commit without an answer. */
+export interface CommitUnknownErrorOptions extends ConnectionErrorOptions {
+  /** The key by which its outcome can be looked up. */
+  idempotencyKey?: string | undefined;
+  /** Looks the outcome up. */
+  lookUp?: (() => Promise<boolean>) | undefined;
+}
+
 /** The connection was lost during COMMIT: whether it took place is not known. Code `COMMIT_UNKNOWN`. */
 export class CommitUnknownError extends ConnectionError {
+  /** The key by which its outcome can be looked up, if the transaction was given one. */
+  readonly idempotencyKey: string | undefined;
+  readonly #lookUp: (() => Promise<boolean>) | undefined;
+
   /** Default code `COMMIT_UNKNOWN`. */
-  constructor(message: string, options: ConnectionErrorOptions = {}) {
+  constructor(message: string, options: CommitUnknownErrorOptions = {}) {
     super(message, withCode("COMMIT_UNKNOWN", options) as ConnectionErrorOptions);
+    this.idempotencyKey = options.idempotencyKey;
+    this.#lookUp = options.lookUp;
+  }
+
+  /**
+   * Looks up, over a new connection, whether the transaction was stored.
+   *
+   * @returns True if it was; false if it was not and never will be.
+   * @throws {UsageError} `USAGE` when the transaction had no `idempotencyKey`.
+   */
+  async resolve(): Promise<boolean> {
+    if (this.#lookUp !== undefined) return await this.#lookUp();
+    throw new UsageError("The outcome of a commit without an idempotency key cannot be looked up", {
+      hint: "Begin it with { idempotencyKey }",
+    });
   }
 }
 
@@ -447,6 +476,8 @@ export interface BatchErrorOptions extends SluiceErrorOptions {
   rows: number;
   /** Batches committed before the failure. */
   batches: number;
+  /** Where to go on if the batch was committed after all, when that is not known. */
+  checkpointIfCommitted?: string | undefined;
 }
 
 /** A batch failed and was rolled back; the batches before it are committed. Code `BATCH`. */
@@ -457,6 +488,11 @@ export class BatchError extends SluiceError {
   readonly rows: number;
   /** Batches committed before the failure. */
   readonly batches: number;
+  /**
+   * Only when the connection was lost during the batch's COMMIT: where to go on if the batch turns
+   * out to be stored. `checkpoint` is the place if it is not.
+   */
+  readonly checkpointIfCommitted: string | undefined;
 
   /** Default code `BATCH`. */
   constructor(message: string, options: BatchErrorOptions) {
@@ -464,5 +500,6 @@ export class BatchError extends SluiceError {
     this.checkpoint = options.checkpoint;
     this.rows = options.rows;
     this.batches = options.batches;
+    this.checkpointIfCommitted = options.checkpointIfCommitted;
   }
 }

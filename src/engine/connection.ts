@@ -6,17 +6,21 @@ import type {
   DriverStatement,
 } from "../dialect/driver.ts";
 import { UsageError } from "../errors.ts";
+import { suppress } from "../util/suppress.ts";
+import { AdvisoryLock, type AdvisoryLockOptions, lockInTransaction } from "./advisory_lock.ts";
+import {
+  checkBeginOptions,
+  type RetryOptions,
+  splitRetryOptions,
+  type TransactionOptions,
+} from "./begin_options.ts";
 import { holding } from "./held.ts";
 import type { Link } from "./link.ts";
 import type { Result } from "./result.ts";
+import { type Attempt, withRetries } from "./retry.ts";
 import { compile, type Executable, execute } from "./statement.ts";
 import { type StreamOptions, streamRows, streamWindows } from "./stream.ts";
-import {
-  checkBeginOptions,
-  inTransaction,
-  Transaction,
-  type TransactionOptions,
-} from "./transaction.ts";
+import { inTransaction, Transaction } from "./transaction.ts";
 
 /**
  * How a connection stands. `failed`: its transaction can only be rolled back. `lost`: it is dead.
@@ -139,38 +143,112 @@ export class Connection implements AsyncDisposable {
   /**
    * Begins a transaction; with a function, commits when that returns and rolls back when it throws.
    *
+   * With `retries` the function runs again, in a new transaction, when the one before failed for no
+   * fault of its own. What else it does than through the transaction is done again, too.
+   *
    * @throws {UsageError} `USAGE` when one is open already: use `tx.savepoint()`.
    * @throws {InputError} `INVALID_INPUT` for an unknown option or isolation level.
+   * @throws {TransactionError} `ALREADY_COMMITTED` when work with this `idempotencyKey` is stored.
    */
   begin(options?: TransactionOptions): Promise<Transaction>;
   /** Runs a function in a transaction. */
-  begin<T>(fn: (tx: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T>;
+  begin<T>(fn: (tx: Transaction) => T | Promise<T>, options?: RetryOptions): Promise<T>;
   async begin<T>(
-    first?: TransactionOptions | ((tx: Transaction) => T | Promise<T>),
-    second?: TransactionOptions,
+    first: TransactionOptions | ((tx: Transaction) => T | Promise<T>) = {},
+    second: RetryOptions = {},
   ): Promise<Transaction | T> {
-    const options = (typeof first === "function" ? second : first) ?? {};
-    const transaction = new Transaction(this.#link);
-    const { signal, timeout } = options;
-    await this.#link.begin(transaction, checkBeginOptions(options), { signal, timeout });
-    if (typeof first !== "function") return transaction;
-    return await this.hold(() => inTransaction(transaction, first));
+    if (typeof first !== "function") return await this.#begin(first, 1);
+    const { each, ...policy } = splitRetryOptions(second);
+    return await withRetries(
+      // On a connection that is lost there is nothing to run again.
+      { ...policy, signal: each.signal, reconnects: false },
+      (attempt) => this.attempt(first, each, attempt),
+    );
+  }
+
+  /** Runs a function in a transaction once, for the layers above. */
+  async attempt<T>(
+    fn: (tx: Transaction) => T | Promise<T>,
+    options: TransactionOptions,
+    attempt: Attempt,
+  ): Promise<T> {
+    const transaction = await this.#begin(options, attempt.number);
+    attempt.transaction = transaction;
+    return await this.hold(() => inTransaction(transaction, fn));
+  }
+
+  async #begin(options: TransactionOptions, attempt: number): Promise<Transaction> {
+    const link = this.#link;
+    const how = checkBeginOptions(options);
+    const { signal, timeout, idempotencyKey } = options;
+    const transaction = this.#made(options, attempt);
+    const { keys } = link.context;
+    if (idempotencyKey !== undefined && link.transaction === undefined) {
+      await keys.prepare((statement) => link.run(statement, { signal }));
+    }
+    await link.begin(transaction, how, { signal, timeout });
+    link.escape = options.escape ?? link.context.escape;
+    if (idempotencyKey === undefined) return transaction;
+    try {
+      await keys.claim(idempotencyKey, (statement) => link.run(statement, { signal }));
+    } catch (error) {
+      await transaction.rollback().catch((failure) => suppress(error, failure));
+      throw error;
+    }
+    // What was answered so far is of no use to anybody.
+    link.answered = false;
+    return transaction;
+  }
+
+  #made(options: TransactionOptions, attempt: number): Transaction {
+    const { readOnly = false, idempotencyKey } = options;
+    return new Transaction(this.#link, { readOnly, attempt, idempotencyKey });
   }
 
   /**
    * Begins a transaction whose begin shares the round trip of its first statement, for the layers
-   * above. On SQLite, where begin may have to wait for a lock, it is waited for.
+   * above. Where begin may have to wait, for a lock on SQLite or for a key, it is waited for.
    */
-  async beginSoon(options: TransactionOptions = {}): Promise<Transaction> {
-    if (this.#link.context.dialect.name !== "postgres") return await this.begin(options);
-    const transaction = new Transaction(this.#link);
-    this.#link.beginSoon(transaction, checkBeginOptions(options));
+  async beginSoon(options: TransactionOptions = {}, attempt = 1): Promise<Transaction> {
+    const link = this.#link;
+    if (link.context.dialect.name !== "postgres" || options.idempotencyKey !== undefined) {
+      return await this.#begin(options, attempt);
+    }
+    const how = checkBeginOptions(options);
+    const transaction = this.#made(options, attempt);
+    link.beginSoon(transaction, how);
+    link.escape = options.escape ?? link.context.escape;
     return transaction;
+  }
+
+  /**
+   * From here on the open transaction answers nothing but rollback, because of `error`. For the layers
+   * above, whose state can be out of step where the database's is not.
+   */
+  fail(error: unknown): void {
+    this.#link.fail(error);
+  }
+
+  /** Takes an advisory lock and keeps this connection for it, for the engine. */
+  async advisoryLock(key: string | bigint, options: AdvisoryLockOptions): Promise<AdvisoryLock> {
+    const link = this.#link;
+    const transaction = await this.#begin({ readOnly: true, signal: options.signal }, 1);
+    link.expectLong();
+    // The server must not end it for being idle: that is all it does.
+    const patient = "set local idle_in_transaction_session_timeout = 0";
+    await link.run({ text: patient, params: [], prepare: false }, options);
+    const id = await lockInTransaction(link, key, options);
+    return new AdvisoryLock(id, options.shared === true, {
+      get held() {
+        return transaction.open && !link.closed && link.driver.lost === undefined;
+      },
+      release: () => link.release(),
+    });
   }
 
   /** Runs `fn` in an async context that is known to hold this connection, for the layers above. */
   hold<T>(fn: () => T): T {
-    return holding(this.#link.lease, fn);
+    return holding(this.#link, fn);
   }
 
   /** The driver's own connection, for the layers above: COPY and whatever else only it can do. */

@@ -1,4 +1,4 @@
-import { ConfigError } from "../errors.ts";
+import { ConfigError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import { dialectOf } from "../dialect/dialects.ts";
 import type {
@@ -13,15 +13,21 @@ import type { LeakReport, Lease, Pool, PoolStatus } from "../pool/pool.ts";
 import { QueuePool } from "../pool/queue_pool.ts";
 import { StaticPool } from "../pool/static_pool.ts";
 import { caught } from "../util/caught.ts";
+import type { AdvisoryLock, AdvisoryLockOptions } from "./advisory_lock.ts";
+import { type RetryOptions, splitRetryOptions } from "./begin_options.ts";
+import { CommitKeys, type RunStatement } from "./commit_keys.ts";
 import { Connection } from "./connection.ts";
 import { DriverResource } from "./driver_resource.ts";
 import { Emitter, type EngineEvents, type EngineListener, type StatementEvent } from "./events.ts";
-import { heldHere } from "./held.ts";
+import { EscapeWatch } from "./escape.ts";
+import { heldHere, holdingNothing, leasesHere } from "./held.ts";
 import { Link, type LinkContext } from "./link.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import { Result } from "./result.ts";
 import { compile, type Executable } from "./statement.ts";
-import type { Transaction, TransactionOptions } from "./transaction.ts";
+import { withRetries } from "./retry.ts";
+import type { Transaction } from "./transaction.ts";
+import { TransactionWatch } from "./transaction_watch.ts";
 import { driverOf } from "./url.ts";
 
 /** How to borrow a connection. */
@@ -55,6 +61,7 @@ export class CoreEngine implements AsyncDisposable {
   readonly #settings: EngineSettings;
   readonly #events = new Emitter();
   readonly #context: LinkContext;
+  readonly #escapes = new EscapeWatch(this.#events);
   #disposed: Promise<void> | undefined;
 
   /**
@@ -79,6 +86,17 @@ export class CoreEngine implements AsyncDisposable {
       events: this.#events,
       call: settings.statementTimeout === 0 ? {} : { timeout: settings.statementTimeout },
       showParams: settings.echo === "params",
+      escape: settings.escape,
+      watch: new TransactionWatch({
+        after: settings.transactionWarnAfter,
+        trace: settings.traceTransactions,
+        report: (report) => this.#onLeak(report),
+      }),
+      keys: new CommitKeys(
+        driver.dialect,
+        settings.keepIdempotencyKeys,
+        (end, work) => this.#aside(end, work),
+      ),
     };
     this.#pool = this.#makePool();
     this.pool = { status: () => this.#pool.status() };
@@ -108,12 +126,24 @@ export class CoreEngine implements AsyncDisposable {
    * ```
    */
   connect(options: ConnectOptions = {}): Promise<Connection> {
-    const connection = options.signal?.aborted ? undefined : this.tryConnect();
+    let connection: Connection | undefined;
+    try {
+      connection = options.signal?.aborted ? undefined : this.tryConnect();
+    } catch (error) {
+      return caught(Promise.reject(error));
+    }
     return connection === undefined ? this.#connectSlowly(options) : Promise.resolve(connection);
+  }
+
+  /** How many connections there can be at the same time, for the layers above. */
+  get connections(): number {
+    return this.#pool.status().limit;
   }
 
   /** A connection if one lies ready, for the layers above. */
   tryConnect(): Connection | undefined {
+    const held = heldHere();
+    if (held.length > 0) this.#escapes.check(held, this.#context);
     const lease = this.#pool.tryAcquire();
     return lease === undefined ? undefined : this.#lend(lease, 0);
   }
@@ -171,8 +201,12 @@ export class CoreEngine implements AsyncDisposable {
    * Runs `fn` in a transaction on a connection of its own: commits when it returns, rolls back when
    * it throws.
    *
+   * With `retries` it runs again, in a new transaction and if need be on a new connection, when the one
+   * before failed for no fault of its own: `tx.attempt` counts. What else `fn` does, it does again, too.
+   *
    * @throws What `fn` throws; what failed while rolling back is in its `suppressed`.
-   * @throws What `connect()`, `Connection.begin()` and `Transaction.commit()` throw.
+   * @throws What `connect()`, `Connection.begin()` and `Transaction.commit()` throw; where `retries` were
+   * used up, with the number of `attempts`.
    *
    * @example
    * ```ts
@@ -192,7 +226,7 @@ export class CoreEngine implements AsyncDisposable {
    */
   async begin<T>(
     fn: (tx: Transaction) => T | Promise<T>,
-    options: TransactionOptions = {},
+    options: RetryOptions = {},
   ): Promise<T> {
     if (typeof fn !== "function") {
       throw new ConfigError("engine.begin() takes the function to run in the transaction", {
@@ -200,12 +234,79 @@ export class CoreEngine implements AsyncDisposable {
           "Without one: await using connection = await engine.connect(), then connection.begin()",
       });
     }
-    await using connection = await this.connect({ signal: options.signal });
-    return await connection.begin(fn, options);
+    const { each, ...policy } = splitRetryOptions(options);
+    const { signal } = each;
+    return await withRetries({ ...policy, signal, reconnects: true }, async (attempt) => {
+      await using connection = await this.connect({ signal });
+      return await connection.attempt(fn, each, attempt);
+    });
   }
 
   /**
-   * Listens: `statement`, `checkout`, `connect`, `transaction`, `leak`, `lost`.
+   * Takes a lock on a name, which one holder has at a time, in whatever process: `await using lock =
+   * await engine.advisoryLock("nightly job")`. A text stands for the first 8 bytes of its SHA-256 (as
+   * a signed big-endian number), a bigint for itself.
+   *
+   * It is held by a transaction on a connection of its own, so that it works behind poolers and ends
+   * with the connection, however the program ends. That connection is lent until the lock is given back;
+   * ask `lock.held` in long work.
+   *
+   * @param options.timeout Longest wait for the lock, in milliseconds.
+   * @throws {LockTimeoutError} `LOCK_TIMEOUT` when it was not to be had in time, or with `noWait` at once.
+   * @throws {UsageError} `UNSUPPORTED` on SQLite and PGlite, whose only writer or connection it would
+   * take: use `tx.advisoryLock()`.
+   *
+   * @example One at a time, elsewhere not at all
+   * ```ts ignore
+   * import { AsyncEngine, LockTimeoutError } from "@sluice/orm";
+   *
+   * await using engine = new AsyncEngine("postgres://me@localhost/app");
+   * try {
+   *   await using _lock = await engine.advisoryLock("nightly job", { noWait: true });
+   *   await nightlyJob();
+   * } catch (error) {
+   *   if (!(error instanceof LockTimeoutError)) throw error; // else another process is at it
+   * }
+   * ```
+   */
+  async advisoryLock(
+    key: string | bigint,
+    options: AdvisoryLockOptions = {},
+  ): Promise<AdvisoryLock> {
+    if (this.dialect.name !== "postgres" || this.#driver.defaultPool === "static") {
+      throw new UsageError(`${this.target} has no advisory locks outside of transactions`, {
+        code: "UNSUPPORTED",
+        hint: "Take it inside one: await tx.advisoryLock(key)",
+      });
+    }
+    const { signal } = options;
+    const connection = await this.#connectSlowly({ signal });
+    try {
+      return await connection.advisoryLock(key, options);
+    } catch (error) {
+      await connection.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Whether a transaction with this `idempotencyKey` is stored. Waits for one that is just under way,
+   * up to 10 s.
+   */
+  isCommitted(idempotencyKey: string): Promise<boolean> {
+    return this.#context.keys.isCommitted(idempotencyKey);
+  }
+
+  /**
+   * Forgets idempotency keys older than so many milliseconds, and gives their number. Those older than
+   * the engine's `keepIdempotencyKeys` are forgotten by themselves, once an hour at most.
+   */
+  forgetIdempotencyKeys(olderThan: number): Promise<number> {
+    return this.#context.keys.forget(olderThan);
+  }
+
+  /**
+   * Listens: `statement`, `checkout`, `connect`, `transaction`, `leak`, `lost`, `escape`.
    *
    * @returns A function that stops listening.
    * @throws {InputError} `INVALID_INPUT` when there is no such event.
@@ -254,6 +355,7 @@ export class CoreEngine implements AsyncDisposable {
 
   async #dispose(timeout: number): Promise<void> {
     await this.#pool.close({ timeout });
+    this.#context.watch.close();
     try {
       await this.#driver.close();
     } catch (error) {
@@ -263,8 +365,19 @@ export class CoreEngine implements AsyncDisposable {
 
   async #connectSlowly({ signal, timeout }: ConnectOptions): Promise<Connection> {
     const started = performance.now();
-    const lease = await this.#pool.acquire({ signal, timeout, held: heldHere() });
+    const lease = await this.#pool.acquire({ signal, timeout, held: leasesHere() });
     return this.#lend(lease, performance.now() - started);
+  }
+
+  /** Work of ours beside that of the caller. */
+  #aside<T>(end: "commit" | "rollback", work: (run: RunStatement) => Promise<T>): Promise<T> {
+    return holdingNothing(async () => {
+      await using connection = await this.connect();
+      await using transaction = await connection.begin();
+      const value = await work((statement, call) => transaction.run(statement, call));
+      if (end === "commit") await transaction.commit();
+      return value;
+    });
   }
 
   #lend(lease: Lease<DriverConnection>, waitedMs: number): Connection {
@@ -312,14 +425,17 @@ export class CoreEngine implements AsyncDisposable {
   }
 
   #onLeak(leak: LeakReport): void {
+    const { kind, task, heldFor, note, stack } = leak;
+    if (kind === "forgotten" && task !== undefined) this.#context.watch.end(task);
     if (this.#events.has("leak")) return this.#events.emit("leak", leak);
-    const what = leak.kind === "held"
-      ? "is lent since"
-      : "was never given back and is closed, lent for";
-    console.error(
-      `A connection of ${this.target} ${what} ${leak.heldFor} ms, ` +
-        `last: ${leak.note ?? "not used"}${leak.stack ? `\n${leak.stack}` : ""}`,
-    );
+    const what = kind === "transaction"
+      ? `A transaction on ${this.target} is open for`
+      : kind === "held"
+      ? `A connection of ${this.target} is lent since`
+      : `A connection of ${this.target} was never given back${
+        task === undefined ? "" : " with a transaction open"
+      } and is closed, lent for`;
+    console.error(`${what} ${heldFor} ms, last: ${note ?? "not used"}${stack ? `\n${stack}` : ""}`);
   }
 
   #startEcho(echo: true | "params" | ((event: StatementEvent) => void)): void {

@@ -61,6 +61,14 @@ export interface LostEvent {
   readonly error: Error;
 }
 
+/** A statement was sent past an open transaction, from inside its function. Once for each place. */
+export interface EscapeEvent {
+  /** The line that sent it. */
+  readonly place: string;
+  /** The stack, without our own frames. */
+  readonly stack: string;
+}
+
 /** The events of an engine, by name. */
 export interface EngineEvents {
   /** A statement ended. */
@@ -71,10 +79,15 @@ export interface EngineEvents {
   connect: ConnectEvent;
   /** A transaction began or ended. */
   transaction: TransactionEvent;
-  /** A connection is held too long, or was forgotten. Printed with `console.error` if nobody listens. */
+  /**
+   * A connection or a transaction is held too long, or was forgotten. Printed with `console.error` if
+   * nobody listens.
+   */
   leak: LeakReport;
   /** A connection was lost. */
   lost: LostEvent;
+  /** A statement was sent past an open transaction. Printed with `console.warn` if nobody listens. */
+  escape: EscapeEvent;
 }
 
 /** Gets one kind of event. What it throws is printed with `console.error` and changes nothing. */
@@ -91,6 +104,7 @@ export class Emitter {
     transaction: [],
     leak: [],
     lost: [],
+    escape: [],
   };
 
   /** Somebody listens. Asked before an event is made, so that events nobody hears cost nothing. */

@@ -20,10 +20,14 @@ import type {
   DriverResult,
   DriverStatement,
 } from "../dialect/driver.ts";
-import type { Lease } from "../pool/pool.ts";
+import type { Lease, LeaseTask } from "../pool/pool.ts";
 import { caught } from "../util/caught.ts";
 import { suppress } from "../util/suppress.ts";
+import type { EscapeMode } from "./begin_options.ts";
+import type { CommitKeys } from "./commit_keys.ts";
 import type { Emitter, TransactionEvent } from "./events.ts";
+import { isWrite, writeRefused } from "./read_only.ts";
+import type { TransactionWatch } from "./transaction_watch.ts";
 
 /** Longest time for a rollback that nobody gave a limit. */
 export const ROLLBACK_TIMEOUT = 5_000;
@@ -38,12 +42,20 @@ export interface LinkContext {
   readonly call: CallOptions;
   /** Tell the listeners the values too. */
   readonly showParams: boolean;
+  /** What transactions do with statements sent past them, where they do not say. */
+  readonly escape: EscapeMode;
+  /** Which transactions are open, and for how long. */
+  readonly watch: TransactionWatch;
+  /** The idempotency keys of this database. */
+  readonly keys: CommitKeys;
 }
 
 /** What a link must know of the transaction that is open on it. */
 export interface OpenTransaction {
   /** What it is, for messages. */
   readonly kind: "transaction" | "stream";
+  /** Writes are refused. */
+  readonly readOnly: boolean;
   /** The connection goes back to the pool: roll back, never reject. */
   abandon(): Promise<void>;
 }
@@ -60,6 +72,11 @@ export class Link {
   transaction: OpenTransaction | undefined;
   /** The first error of the open transaction, where the database answers nothing but rollback now. */
   failure: unknown;
+  /** The open transaction's function, and what it calls, must not send statements past it. */
+  escape: EscapeMode = "allow";
+  /** A statement of the transaction that was begun last has been answered. */
+  answered = false;
+  #task: LeaseTask | undefined;
   /** The database has confirmed the open transaction's begin. */
   #begun = false;
   #waitedMs: number;
@@ -119,17 +136,23 @@ export class Link {
   run(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
     const refusal = this.refusal();
     if (refusal !== undefined) return caught(Promise.reject(refusal));
+    if (this.transaction?.readOnly && isWrite(statement.text)) {
+      return caught(Promise.reject(writeRefused(statement.text)));
+    }
     return this.send(statement, call);
   }
 
   /** Runs a statement that is allowed in a failed transaction too. */
   send(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
-    this.lease.note = statement.text;
+    this.#note(statement);
     const run = () => this.driver.run(statement, this.limits(call));
     const observed = this.context.events.has("statement");
     const promise = observed ? this.#observe(statement, run, (r) => r.rowCount) : run();
     if (this.transaction === undefined) return observed ? caught(promise) : promise;
-    return caught(promise.catch((error) => {
+    return caught(promise.then((result) => {
+      this.answered = true;
+      return result;
+    }, (error) => {
       throw this.explain(error);
     }));
   }
@@ -138,12 +161,14 @@ export class Link {
   async openCursor(statement: DriverStatement, call?: CallOptions): Promise<DriverCursor> {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
-    this.lease.note = statement.text;
+    this.#note(statement);
     const open = () => this.driver.openCursor(statement, this.limits(call));
     try {
-      return this.context.events.has("statement")
+      const cursor = this.context.events.has("statement")
         ? await this.#observe(statement, open, () => 0)
         : await open();
+      this.answered = true;
+      return cursor;
     } catch (error) {
       throw this.explain(error);
     }
@@ -160,6 +185,19 @@ export class Link {
       this.context.dialect.name === "postgres" && error instanceof DatabaseError;
     if (failed) this.failure = error;
     return error;
+  }
+
+  /**
+   * Notes a failure that the database knows nothing of, but after which what was sent is of no use:
+   * nothing but rollback is answered from here on, on every database alike.
+   */
+  fail(error: unknown): void {
+    if (this.transaction !== undefined) this.failure ??= error;
+  }
+
+  /** The open transaction is meant to be open for long. */
+  expectLong(): void {
+    if (this.#task !== undefined) this.context.watch.end(this.#task);
   }
 
   /** Begins a transaction and waits until the database has confirmed it. */
@@ -228,6 +266,11 @@ export class Link {
     this.failure = undefined;
   }
 
+  #note({ text }: DriverStatement): void {
+    this.lease.note = text;
+    if (this.#task !== undefined) this.#task.note = text;
+  }
+
   #claim(transaction: OpenTransaction): void {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
@@ -243,9 +286,18 @@ export class Link {
       });
     }
     this.transaction = transaction;
+    this.answered = false;
+    if (transaction.kind === "transaction") {
+      this.lease.task = this.#task = this.context.watch.begin();
+    }
   }
 
   #end(): void {
+    this.escape = "allow";
+    if (this.#task !== undefined) {
+      this.context.watch.end(this.#task);
+      this.lease.task = this.#task = undefined;
+    }
     this.transaction = undefined;
     this.failure = undefined;
     this.#begun = false;
@@ -274,11 +326,11 @@ export class Link {
   }
 
   /** Gives the connection back. Never rejects; a second call does nothing. */
-  async release(): Promise<void> {
-    if (this.#closed) return;
+  release(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     this.#closed = true;
-    if (this.transaction !== undefined) await this.transaction.abandon();
-    await this.lease.release();
+    if (this.transaction === undefined) return this.lease.release();
+    return this.transaction.abandon().then(() => this.lease.release());
   }
 
   async #observe<T>(

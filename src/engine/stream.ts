@@ -26,6 +26,7 @@ const DEFAULT_WINDOW = 500;
 /** The read-only transaction that streams have to themselves where none is open. */
 class ReadTransaction implements OpenTransaction {
   readonly kind = "stream";
+  readonly readOnly = true;
   readonly #link: Link;
   #streams = 1;
 

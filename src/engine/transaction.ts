@@ -2,27 +2,35 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import {
   ClosedError,
   CommitUnknownError,
-  InputError,
+  ConnectionLostError,
   TransactionAbortedError,
   UsageError,
 } from "../errors.ts";
 import type {
-  BeginOptions,
   CallOptions,
   DriverCursor,
   DriverResult,
   DriverStatement,
 } from "../dialect/driver.ts";
 import { caught } from "../util/caught.ts";
-import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
+import { AdvisoryLock, type AdvisoryLockOptions, lockInTransaction } from "./advisory_lock.ts";
 import type { Link } from "./link.ts";
 import type { Result } from "./result.ts";
 import { compile, type Executable, execute } from "./statement.ts";
 import { type StreamOptions, streamRows, streamWindows } from "./stream.ts";
 
-/** How a transaction begins, and the limits on its begin. */
-export interface TransactionOptions extends BeginOptions, CallOptions {}
+export type { TransactionOptions } from "./begin_options.ts";
+
+/** What a transaction is made with. */
+export interface TransactionTraits {
+  /** Writes are refused. */
+  readonly readOnly: boolean;
+  /** How often its function has run, this time included. */
+  readonly attempt: number;
+  /** The key that it has written. */
+  readonly idempotencyKey: string | undefined;
+}
 
 /** Called after a commit or a rollback. What it throws is printed with `console.error`. */
 export type TransactionHook = () => void | Promise<void>;
@@ -173,13 +181,59 @@ export abstract class TransactionScope {
     }
   }
 
-  /** Calls `hook` once the transaction is committed. */
+  /**
+   * Takes a lock on a name, held until the transaction ends; one taken inside a savepoint that is
+   * rolled back, until then. A text stands for the first 8 bytes of its SHA-256, a bigint for itself.
+   *
+   * On SQLite a transaction that may write is alone with the database anyway, so there the lock is
+   * had at once; a read-only one cannot have it.
+   *
+   * @param options.timeout Longest wait, in milliseconds. On PostgreSQL a wait that was given up is a
+   * failed statement: nothing but rollback is answered after it. `noWait` does no such harm.
+   * @throws {LockTimeoutError} `LOCK_TIMEOUT` when it was not to be had in time.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, sql } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using engine = new AsyncEngine("sqlite::memory:");
+   * await engine.begin(async (tx) => {
+   *   await using lock = await tx.advisoryLock("monthly report");
+   *   assertEquals(lock.held, true); // nobody else makes this report now
+   *   await tx.execute(sql`create table reports (month text)`);
+   * });
+   * ```
+   */
+  async advisoryLock(
+    key: string | bigint,
+    options: AdvisoryLockOptions = {},
+  ): Promise<AdvisoryLock> {
+    this.assertOpen();
+    const link = this.#link;
+    const id = await lockInTransaction(link, key, options);
+    const open = () => this.open && link.driver.lost === undefined;
+    return new AdvisoryLock(id, options.shared === true, {
+      get held() {
+        return open();
+      },
+      release: () => Promise.resolve(),
+    });
+  }
+
+  /**
+   * Calls `hook` once the transaction is committed. Where the function of a transaction runs again,
+   * those of the attempt that is committed are called.
+   */
   onCommit(hook: TransactionHook): void {
     this.assertOpen();
     this.#commitHooks.push(hook);
   }
 
-  /** Calls `hook` once this transaction or savepoint is rolled back. */
+  /**
+   * Calls `hook` once this transaction or savepoint is rolled back. Where the function of a transaction
+   * runs again, each attempt calls its own: each has its own traces to clear away.
+   */
   onRollback(hook: TransactionHook): void {
     this.assertOpen();
     this.#rollbackHooks.push(hook);
@@ -254,13 +308,31 @@ type State = "open" | "committed" | "rolled back" | "ended without an answer";
 export class Transaction extends TransactionScope implements AsyncDisposable {
   /** Tells transactions from streams. */
   readonly kind = "transaction";
+  /** Writes are refused, before they are sent where that can be told. */
+  readonly readOnly: boolean;
+  /** How often its function has run, this time included: more than 1 only with `retries`. */
+  readonly attempt: number;
   readonly #link: Link;
+  readonly #key: string | undefined;
   #state: State = "open";
+  /** It was looked up, and is not stored. */
+  #provenUndone = false;
 
   /** Made by `begin()`. */
-  constructor(link: Link) {
+  constructor(link: Link, traits: TransactionTraits) {
     super(link);
     this.#link = link;
+    this.readOnly = traits.readOnly;
+    this.attempt = traits.attempt;
+    this.#key = traits.idempotencyKey;
+  }
+
+  /**
+   * Its connection is lost, and nobody can have built upon it: nothing of it was answered, it only
+   * read, or it was looked up and is not stored. For the layers above.
+   */
+  get leftNoTrace(): boolean {
+    return this.readOnly || this.#provenUndone || !this.#link.answered;
   }
 
   /** Neither committed nor rolled back yet. */
@@ -279,7 +351,9 @@ export class Transaction extends TransactionScope implements AsyncDisposable {
    * Commits.
    *
    * @throws {TransactionAbortedError} `TRANSACTION_ABORTED` when a statement had failed: rolled back.
-   * @throws {CommitUnknownError} `COMMIT_UNKNOWN` when the connection was lost before the answer.
+   * @throws {CommitUnknownError} `COMMIT_UNKNOWN` when the connection was lost before the answer. With an
+   * `idempotencyKey` the outcome is looked up, and this is thrown only if that fails, too.
+   * @throws {ConnectionLostError} `CONNECTION_LOST` when it was looked up and is not stored.
    * @throws {IntegrityError} `INTEGRITY` when a deferred constraint is violated: rolled back.
    */
   async commit(call?: CallOptions): Promise<void> {
@@ -300,12 +374,47 @@ export class Transaction extends TransactionScope implements AsyncDisposable {
     try {
       await link.commit(call);
     } catch (error) {
-      const unknown = error instanceof CommitUnknownError;
-      this.#state = unknown ? "ended without an answer" : "rolled back";
-      if (!unknown) await this.runRollbackHooks();
-      throw error;
+      if (error instanceof CommitUnknownError) await this.#lookUp(error);
+      else {
+        this.#state = "rolled back";
+        await this.runRollbackHooks();
+        throw error;
+      }
     }
     await this.runCommitHooks();
+  }
+
+  /** Returns if the commit without an answer took place. */
+  async #lookUp(cause: CommitUnknownError): Promise<void> {
+    this.#state = "ended without an answer";
+    const key = this.#key;
+    if (key === undefined) throw cause;
+    const link = this.#link;
+    const lookUp = () => link.context.keys.isCommitted(key);
+    // Its place may be the only one, and is needed for the look-up.
+    await link.lease.discard();
+    let committed: boolean;
+    try {
+      committed = await lookUp();
+    } catch (failure) {
+      const error = new CommitUnknownError(
+        "The connection was lost after COMMIT was sent, and its outcome could not be looked up",
+        { idempotencyKey: key, lookUp, cause, hint: "Ask again later: await error.resolve()" },
+      );
+      suppress(error, failure);
+      throw error;
+    }
+    if (committed) {
+      this.#state = "committed";
+      return;
+    }
+    this.#state = "rolled back";
+    this.#provenUndone = true;
+    await this.runRollbackHooks();
+    throw new ConnectionLostError(
+      "The connection was lost during COMMIT, and the transaction is not stored",
+      { cause, hint: "Run it again as a whole" },
+    );
   }
 
   /** Undoes everything. A connection on which that fails is destroyed, which undoes it too. */
@@ -358,36 +467,6 @@ export async function inTransaction<T>(
   }
   if (transaction.open) await transaction.commit();
   return value;
-}
-
-const beginOptions = ["isolation", "readOnly", "deferrable", "signal", "timeout"];
-const isolations = ["read committed", "repeatable read", "serializable"];
-
-/**
- * Checks how a transaction is to begin.
- *
- * @throws {InputError} `INVALID_INPUT` for an unknown option or isolation level.
- */
-export function checkBeginOptions(options: TransactionOptions): BeginOptions {
-  for (const name of Object.keys(options)) {
-    if (!beginOptions.includes(name)) {
-      throw new InputError(`A transaction has no option "${name}"`, {
-        hint: didYouMean(name, beginOptions),
-      });
-    }
-  }
-  const { isolation, readOnly, deferrable } = options;
-  if (isolation !== undefined && !isolations.includes(isolation)) {
-    throw new InputError("The isolation level is unknown", {
-      hint: `It can be ${isolations.map((name) => `"${name}"`).join(", ")}`,
-    });
-  }
-  for (const [name, value] of Object.entries({ readOnly, deferrable })) {
-    if (value !== undefined && typeof value !== "boolean") {
-      throw new InputError(`The option "${name}" of a transaction must be true or false`);
-    }
-  }
-  return { isolation, readOnly, deferrable };
 }
 
 async function runHooks(hooks: TransactionHook[], name: string): Promise<void> {

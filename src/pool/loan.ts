@@ -1,7 +1,7 @@
 /** One thing lent: the pool's record of it, and the handle that the borrower gets. */
 
 import type { Permit } from "./semaphore.ts";
-import type { LeakReport, Lease } from "./pool.ts";
+import type { LeakReport, Lease, LeaseTask } from "./pool.ts";
 
 /** A resource and what the pool knows of it. */
 export interface Slot<T> {
@@ -30,6 +30,8 @@ export class Loan<T> {
   readonly since: number;
   /** What the borrower does with it. */
   note: string | undefined;
+  /** What the borrower is in the middle of. */
+  task: LeaseTask | undefined;
   /** It was reported as held too long. */
   reported = false;
   readonly #trace: Error | undefined;
@@ -52,7 +54,8 @@ export class Loan<T> {
       since: this.since,
       heldFor: now - this.since,
       note: this.note,
-      stack: this.stack,
+      stack: this.task?.stack ?? this.stack,
+      task: this.task,
     };
   }
 }
@@ -97,6 +100,14 @@ export class LoanLease<T> implements Lease<T> {
 
   set note(note: string | undefined) {
     this.#loan.note = note;
+  }
+
+  get task(): LeaseTask | undefined {
+    return this.#loan.task;
+  }
+
+  set task(task: LeaseTask | undefined) {
+    this.#loan.task = task;
   }
 
   release(): Promise<void> {

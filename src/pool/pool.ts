@@ -46,6 +46,16 @@ export interface PoolAcquireOptions<T> {
   held?: readonly Lease<T>[] | undefined;
 }
 
+/** What a borrower is in the middle of, and would leave undone if he forgot the lease. */
+export interface LeaseTask {
+  /** Since when, in milliseconds since the epoch. */
+  readonly since: number;
+  /** Where it was begun, if that was recorded. */
+  readonly stack: string | undefined;
+  /** What was last done for it. */
+  note: string | undefined;
+}
+
 /** Something lent. Held by one borrower until `release` or `discard`, or the end of `await using`. */
 export interface Lease<T> extends AsyncDisposable {
   /** What is lent. */
@@ -58,6 +68,8 @@ export interface Lease<T> extends AsyncDisposable {
   readonly released: boolean;
   /** What the borrower does with it, for `PoolTimeoutError` and leak reports. Set by the borrower. */
   note: string | undefined;
+  /** What the borrower is in the middle of, for reports of forgotten leases. Set by the borrower. */
+  task: LeaseTask | undefined;
   /** Gives it back to be cleaned and lent again. Never rejects; a second call does nothing. */
   release(): Promise<void>;
   /** Gives it back to be destroyed. Never rejects; a second call does nothing. */
@@ -66,16 +78,21 @@ export interface Lease<T> extends AsyncDisposable {
 
 /** A lease that was held too long, or whose borrower forgot it. */
 export interface LeakReport {
-  /** `held`: longer than `leakAfter`. `forgotten`: collected as garbage; the place is free again. */
-  readonly kind: "held" | "forgotten";
-  /** When it was lent, in milliseconds since the epoch. */
+  /**
+   * `held`: longer than `leakAfter`. `forgotten`: collected as garbage; the place is free again.
+   * `transaction`: a transaction is open for longer than `transactionWarnAfter`.
+   */
+  readonly kind: "held" | "forgotten" | "transaction";
+  /** When it was lent, or the transaction begun, in milliseconds since the epoch. */
   readonly since: number;
-  /** For how long it has been lent, in milliseconds. */
+  /** For how long by now, in milliseconds. */
   readonly heldFor: number;
   /** What the borrower last did with it. */
   readonly note: string | undefined;
-  /** Where it was lent, if that was recorded. */
+  /** Where it was lent or, with an open transaction, where that was begun, if it was recorded. */
   readonly stack: string | undefined;
+  /** The task that a forgotten lease left undone: with an engine, its open transaction. */
+  readonly task: LeaseTask | undefined;
 }
 
 /** A pool at one moment, and its counters since it was made. */
