@@ -1,0 +1,342 @@
+/**
+ * What must and must not compile. The functions are checked, never run: an expectation that no
+ * longer holds is a type error, "unused @ts-expect-error directive".
+ */
+
+import {
+  type AsyncSession,
+  belongsTo,
+  bigint,
+  boolean,
+  type BulkRow,
+  bytes,
+  date,
+  double,
+  entity,
+  type Init,
+  integer,
+  json,
+  numeric,
+  oneOf,
+  real,
+  smallint,
+  text,
+  time,
+  timestamp,
+  timestamptz,
+  uuid,
+  varchar,
+  type With,
+} from "@sluice/orm";
+import { Author, Book, Category, Country, Review } from "./support/library_model.ts";
+
+/** True if `A` and `B` are the same type. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
+  : false;
+
+function isTrue<_T extends true>(): void {}
+
+class Every extends entity("every", {
+  id: integer().primaryKey().generated(),
+  small: smallint(),
+  big: bigint(),
+  num: numeric(10, 2),
+  re: real(),
+  dbl: double(),
+  txt: text(),
+  vc: varchar(10),
+  one: oneOf("a", "b"),
+  bool: boolean(),
+  uid: uuid(),
+  blob: bytes(),
+  doc: json<{ a: number }>(),
+  any: json(),
+  day: date(),
+  tod: time(),
+  local: timestamp(),
+  at: timestamptz(),
+  maybe: text().nullable(),
+  maybeOne: oneOf("a", "b").nullable(),
+  given: text().default("x"),
+  made: timestamptz().defaultSql("now()"),
+  refId: integer().references("every.id"),
+}) {}
+
+function _columnTypesSayWhatJavaScriptGets(e: Every) {
+  isTrue<Same<typeof e.id, number>>();
+  isTrue<Same<typeof e.small, number>>();
+  isTrue<Same<typeof e.big, bigint>>();
+  isTrue<Same<typeof e.num, string>>();
+  isTrue<Same<typeof e.dbl, number>>();
+  isTrue<Same<typeof e.txt, string>>();
+  isTrue<Same<typeof e.one, "a" | "b">>();
+  isTrue<Same<typeof e.bool, boolean>>();
+  isTrue<Same<typeof e.uid, string>>();
+  isTrue<Same<typeof e.blob, Uint8Array>>();
+  isTrue<Same<typeof e.doc, { a: number }>>();
+  isTrue<Same<typeof e.day, string>>();
+  isTrue<Same<typeof e.at, Date>>();
+  isTrue<Same<typeof e.maybe, string | null>>();
+  isTrue<Same<typeof e.maybeOne, "a" | "b" | null>>();
+  isTrue<Same<typeof e.given, string>>();
+  e.txt = "new";
+  e.maybe = null;
+  // @ts-expect-error not nullable
+  e.txt = null;
+  // @ts-expect-error a string
+  e.txt = 1;
+  // @ts-expect-error not one of the words
+  e.one = "c";
+  // @ts-expect-error no such column
+  e.nothing;
+}
+
+function _aNewObjectNeedsWhatHasNoDefault() {
+  new Author({ name: "Ada" });
+  new Author({ name: "Ada", email: null, createdAt: new Date(), id: 1, books: [], country: null });
+  new Author({ name: "Ada", books: [new Book({ title: "T" })] });
+  new Book({ title: "T", author: new Author({ name: "A" }) });
+  new Book({ title: "T", authorId: 1, price: "9.50" });
+  // @ts-expect-error name is required
+  new Author({});
+  // @ts-expect-error name is required
+  new Author();
+  // @ts-expect-error no such column
+  new Author({ name: "Ada", nmae: "x" });
+  // @ts-expect-error price is exact: a string
+  new Book({ title: "T", price: 9.5 });
+  // @ts-expect-error not nullable
+  new Author({ name: null });
+  // @ts-expect-error books, not authors
+  new Author({ name: "A", books: [new Author({ name: "B" })] });
+  // @ts-expect-error a list
+  new Author({ name: "A", books: new Book({ title: "T" }) });
+  // @ts-expect-error an author always is there
+  new Book({ title: "T", author: null });
+  // @ts-expect-error with exactOptionalPropertyTypes, undefined is no value
+  new Author({ name: "A", email: undefined });
+  type F = typeof Country.fields;
+  const init: Init<F> = { code: "GB", name: "Britain" };
+  new Country(init);
+}
+
+function _anUnloadedRelationCannotBeRead(author: Author, book: Book, category: Category) {
+  // @ts-expect-error not loaded
+  author.books.length;
+  // @ts-expect-error not loaded
+  author.books[0];
+  // @ts-expect-error not loaded
+  for (const _ of author.books);
+  // @ts-expect-error not loaded
+  book.author.name;
+  // @ts-expect-error not loaded
+  category.parent?.name;
+  // @ts-expect-error callable only with books loaded
+  author.titles();
+}
+
+function _aRelationCanAlwaysBeAssigned(author: Author, book: Book, category: Category) {
+  author.books = [book];
+  book.author = author;
+  category.parent = category;
+  category.parent = null;
+  category.children = [];
+  // @ts-expect-error an author always is there
+  book.author = null;
+  // @ts-expect-error a book is no author
+  book.author = book;
+}
+
+async function _selectinLoadsWhatItNames(session: AsyncSession) {
+  const authors = await session.query(Author).selectin("books.reviews", "country").all();
+  for (const author of authors) {
+    author.titles() satisfies string[];
+    for (const book of author.books) {
+      book.title satisfies string;
+      for (const review of book.reviews) {
+        review.stars satisfies number;
+        // @ts-expect-error not loaded
+        review.reviewer?.name;
+      }
+      // @ts-expect-error not loaded
+      book.author.name;
+    }
+    // @ts-expect-error may be null
+    author.country.name;
+    author.country?.name satisfies string | undefined;
+  }
+  const some: Author[] = authors;
+  some satisfies Author[];
+  const [first] = authors;
+  takesAuthor(first!);
+  const deep = await session.query(Review).selectin("book.author.books.reviews").one();
+  deep.book.author.books[0]!.reviews[0]!.stars satisfies number;
+  deep.book.author.titles();
+  const tree = await session.query(Category).selectin("children.children", "parent.parent").first();
+  tree!.children[0]!.children[0]!.name satisfies string;
+  tree!.parent?.parent?.name satisfies string | undefined;
+  // @ts-expect-error first() can find nothing
+  tree.name;
+  const twice = await session.query(Author).selectin("books").selectin("country").one();
+  twice.titles();
+  twice.country?.name;
+  for await (const book of session.query(Book).selectin("author")) {
+    book.author.name satisfies string;
+    book.author = new Author({ name: "Other" });
+  }
+  // @ts-expect-error no such relation
+  session.query(Author).selectin("bookz");
+  // @ts-expect-error a column is no relation
+  session.query(Author).selectin("name");
+  // @ts-expect-error no such relation of books
+  session.query(Author).selectin("books.tags");
+  // @ts-expect-error a method is no relation
+  session.query(Author).selectin("titles");
+}
+
+function takesAuthor(_author: Author): void {}
+function takesLoaded(author: With<Author, "books.reviews">): number {
+  return author.books[0]!.reviews.length;
+}
+
+function _withIsAssignableToLess(
+  deep: With<Author, "books.reviews">,
+  shallow: With<Author, "books">,
+  plain: Author,
+) {
+  takesAuthor(deep);
+  takesLoaded(deep);
+  const books: With<Author, "books"> = deep;
+  books.titles();
+  // @ts-expect-error reviews are not loaded
+  takesLoaded(shallow);
+  // @ts-expect-error nothing is loaded
+  takesLoaded(plain);
+}
+
+function _conditionsTakeValuesOfTheirColumn(session: AsyncSession) {
+  const authors = session.query(Author);
+  authors.where((a) =>
+    a.name.eq("Ada").and(a.id.gt(1), a.createdAt.lt(new Date())).or(a.email.isNull())
+  );
+  authors.where((a) => a.email.eq("x").and(a.name.in(["a"]), a.name.like("%"), a.name.eq(a.email)));
+  authors.where((a) => a.books.some((b) => b.price.gt("10").and(b.reviews.count().eq(1))));
+  session.query(Every).where((e) =>
+    e.one.eq("a").and(e.big.eq(1n), e.bool.eq(true), e.maybeOne.in(["b"]))
+  );
+  // @ts-expect-error a number where a string belongs
+  authors.where((a) => a.name.eq(1));
+  // @ts-expect-error null is asked for by isNull()
+  authors.where((a) => a.email.eq(null));
+  // @ts-expect-error undefined is no value
+  authors.where((a) => a.name.eq(undefined));
+  // @ts-expect-error an object is no value
+  authors.where((a) => a.name.eq({ not: "" }));
+  // @ts-expect-error null in a list
+  authors.where((a) => a.email.in([null]));
+  // @ts-expect-error like() is for text
+  authors.where((a) => a.id.like("1%"));
+  // @ts-expect-error not one of the words
+  session.query(Every).where((e) => e.one.eq("c"));
+  // @ts-expect-error a condition, no boolean
+  authors.where((a) => a.name === "Ada");
+  // @ts-expect-error a string is no condition
+  authors.where("name = 'Ada'");
+  // @ts-expect-error a column that is no boolean is no condition
+  authors.where((a) => a.name);
+  // @ts-expect-error no such column
+  authors.where((a) => a.nmae.eq("x"));
+  // @ts-expect-error a getter is no column
+  authors.where((a) => a.initials.eq("AL"));
+  // @ts-expect-error columns of different types
+  authors.where((a) => a.name.eq(a.id));
+  // @ts-expect-error every() needs its condition
+  authors.where((a) => a.books.every());
+  // @ts-expect-error an order by name
+  authors.orderBy("name");
+  authors.orderBy((a) => [a.name.asc().nullsFirst(), a.id.desc(), a.books.count().desc()]);
+}
+
+function _filterByTakesValuesOnly(session: AsyncSession) {
+  const authors = session.query(Author);
+  authors.filterBy({ name: "Ada", email: null });
+  // @ts-expect-error an operator object
+  authors.filterBy({ name: { $ne: null } });
+  // @ts-expect-error no such column
+  authors.filterBy({ nmae: "Ada" });
+  // @ts-expect-error of the wrong type
+  authors.filterBy({ id: "1" });
+  // @ts-expect-error not nullable
+  authors.filterBy({ name: null });
+  // @ts-expect-error a relation is no value
+  authors.filterBy({ books: [] });
+}
+
+async function _theSessionKnowsItsClasses(session: AsyncSession) {
+  (await session.get(Author, 1)) satisfies Author | undefined;
+  (await session.getOrFail(Author, 1)).name satisfies string;
+  (await session.query(Author).first()) satisfies Author | undefined;
+  (await session.query(Author).oneOrNone()) satisfies Author | undefined;
+  (await session.query(Author).count()) satisfies number;
+  (await session.begin(() => "value")) satisfies string;
+  for await (const author of session.query(Author).selectin("books").commitEvery(10)) {
+    author.titles();
+  }
+  // @ts-expect-error a query is no promise
+  (await session.query(Author)).length;
+  // @ts-expect-error no entity
+  session.query(Date).where((d) => d.getTime.eq(1));
+  // @ts-expect-error not a level
+  session.begin(() => {}, { isolation: "dirty" });
+  // @ts-expect-error not a lock
+  session.query(Author).lock("exclusive");
+}
+
+function _bulkRowsAreColumnsOnly(session: AsyncSession) {
+  session.bulkInsert(Author, [{ name: "Ada" }, { name: "Bea", email: null, id: 5 }]);
+  session.bulkInsert(Book, [{ title: "T", authorId: 1 }]);
+  const row: BulkRow<Author> = { name: "Ada" };
+  session.bulkInsert(Author, new Set([row]));
+  // @ts-expect-error name is required
+  session.bulkInsert(Author, [{}]);
+  // @ts-expect-error no relations
+  session.bulkInsert(Author, [{ name: "Ada", books: [] }]);
+  // @ts-expect-error no such column
+  session.bulkInsert(Author, [{ name: "Ada", nmae: "x" }]);
+  // @ts-expect-error an array of rows, no row
+  session.bulkInsert(Author, { name: "Ada" });
+}
+
+function _declarationsAreChecked() {
+  integer().default(1);
+  text().default(() => "made");
+  // @ts-expect-error not a number
+  integer().default("1");
+  // @ts-expect-error not one of the words
+  oneOf("a", "b").default("c");
+  // @ts-expect-error not an action
+  integer().references("a.id", { onDelete: "explode" });
+  // @ts-expect-error neither a column nor a relation
+  entity("t", { id: "integer" });
+}
+
+// Two classes that refer to each other by belongsTo, neither of them nullable.
+class Left extends entity("lefts", {
+  id: integer().primaryKey(),
+  rightId: integer().references("rights.id"),
+  right: belongsTo<Right>("rightId"),
+}) {}
+class Right extends entity("rights", {
+  id: integer().primaryKey(),
+  leftId: integer().references("lefts.id"),
+  left: belongsTo<Left>("leftId"),
+}) {}
+
+async function _ringsOfClassesAreTyped(session: AsyncSession) {
+  const left = await session.query(Left).selectin("right.left").one();
+  left.right.left.id satisfies number;
+  const right = await session.query(Right).selectin("left.right").one();
+  right.left.right satisfies Right;
+}
+
+Deno.test("the types accept and refuse what they should: checked by the compiler", () => {});
