@@ -159,9 +159,15 @@ export type {
 export { AsyncSession, inspect } from "./src/session/async_session.ts";
 export type { GetOptions } from "./src/session/reader.ts";
 export type { SessionOptions } from "./src/session/session_core.ts";
-export { Query } from "./src/session/query.ts";
+export { type BatchContext, type BatchSession, Query } from "./src/session/query.ts";
 export { SessionTransaction } from "./src/session/session_transaction.ts";
-export type { Batches, BatchOptions, BatchProgress } from "./src/session/commit_batches.ts";
+export type {
+  Batches,
+  BatchInfo,
+  BatchOptions,
+  BatchProgress,
+  EachBatchOptions,
+} from "./src/session/batches/batches.ts";
 export type { BulkRow, RowSource } from "./src/session/bulk.ts";
 
 // Schema: tables made from entities.

@@ -56,7 +56,18 @@ export class AsyncSession implements AsyncDisposable {
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
     this.#core = new SessionCore(context, options);
-    this.#reader = new Reader(this.#core);
+    this.#reader = new Reader(this.#core, {
+      session: this,
+      connections: () => context.engine.connections,
+      fork: () => {
+        const { signal } = options;
+        const session = new AsyncSession(context, { signal, onUnflushedClose: "ignore" });
+        return {
+          ...session.#reader.batchRunner(),
+          [Symbol.asyncDispose]: () => session.close(),
+        };
+      },
+    });
   }
 
   // --- objects -----------------------------------------------------------------------------------

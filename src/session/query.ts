@@ -8,7 +8,9 @@
 import { InputError, MultipleResultsError, NoResultError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
 import { addPaths } from "../loading/paths.ts";
-import type { Filter, Path, Ref, With } from "../mapper/types.ts";
+import type { Executable } from "../engine/statement.ts";
+import type { Result } from "../engine/result.ts";
+import type { EntityClass, Filter, Path, Ref, With } from "../mapper/types.ts";
 import {
   allOf,
   type Condition,
@@ -20,7 +22,13 @@ import {
 } from "../sql/expression.ts";
 import { nodeOf } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
-import type { Batches, BatchOptions } from "./commit_batches.ts";
+import type {
+  Batches,
+  BatchInfo,
+  BatchOptions,
+  BatchProgress,
+  EachBatchOptions,
+} from "./batches/batches.ts";
 import { jsonLines } from "./json_lines.ts";
 import type { QueryPlan } from "./query_plan.ts";
 import { refs } from "./refs.ts";
@@ -37,8 +45,39 @@ export interface QueryRunner {
   exists(plan: QueryPlan): Promise<boolean>;
   /** The statement that would be sent. */
   toSQL(plan: QueryPlan): DriverStatement;
-  /** Batches with a transaction each. */
-  batches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object>;
+  /** A walk that gives its rows one by one. */
+  commitEvery(plan: QueryPlan, size: number, options: BatchOptions): Batches<object>;
+  /** A walk that gives its rows batch by batch. */
+  inBatches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object[]>;
+  /** A walk by a function. */
+  eachBatch(
+    plan: QueryPlan,
+    size: number,
+    work: (objects: object[], info: BatchInfo & { readonly session: unknown }) => unknown,
+    options: EachBatchOptions,
+  ): Promise<BatchProgress | undefined>;
+}
+
+/** The session of a batch, as the function of `eachBatch()` gets it. */
+export interface BatchSession {
+  /** Takes in a new object. */
+  add(object: object): void;
+  /** Takes in several. */
+  addAll(objects: Iterable<object>): void;
+  /** Marks an object to be deleted. */
+  delete(object: object): void;
+  /** A query for the objects of a class. */
+  query<E extends object>(entityClass: EntityClass<E>): Query<E>;
+  /** The object with this primary key, or undefined. */
+  get<E extends object>(entityClass: EntityClass<E>, key: unknown): Promise<E | undefined>;
+  /** Runs a statement in the batch's transaction, after a flush. */
+  execute<Row>(statement: Executable<Row>): Promise<Result<Row>>;
+}
+
+/** What the function of `eachBatch()` is told beside its rows. */
+export interface BatchContext extends BatchInfo {
+  /** The session whose objects the rows are; with `concurrency` it is the worker's own. */
+  readonly session: BatchSession;
 }
 
 /**
@@ -283,10 +322,111 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
   /**
    * Walks all rows in batches of `size`, each in a short transaction of its own, for long updates:
    * what the loop changes is stored batch by batch, and locks are held for one batch only.
+   *
+   * The walk follows the query's order, completed by the primary key where that is not unique, or
+   * the primary key alone. Each batch begins after the last row of the one before, whatever was
+   * inserted or deleted meanwhile: rows that come to stand behind it are visited, rows before it
+   * are not, and none is visited twice, unless the loop itself moves a row ahead by changing a
+   * column of that order.
+   *
+   * Leaving the loop, by `break` or by an error of its own, rolls the unfinished batch back; the
+   * walk's `checkpoint` says where to go on.
+   *
+   * @throws {BatchError} `BATCH` when a batch cannot be read or stored, with the checkpoint of the last commit.
+   * @throws {InputError} `INVALID_INPUT` for an order or an option that is wrong.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Account extends entity("accounts", { id: integer().primaryKey(), cents: integer() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Account] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Account, [{ id: 1, cents: 5 }, { id: 2, cents: 7 }, { id: 3, cents: 0 }]);
+   *
+   * const accounts = session.query(Account).commitEvery(2, { checkpoint: "interest" });
+   * for await (const account of accounts) account.cents += 1;
+   * assertEquals(accounts.progress?.batches, 2);
+   * assertEquals((await session.query(Account).all()).map((a) => a.cents), [6, 8, 1]);
+   * ```
    */
   commitEvery(size: number, options: BatchOptions = {}): Batches<R> {
     checkCount("commitEvery()", size, 1);
-    return this.#runner.batches(this.#plan, size, options) as Batches<R>;
+    return this.#runner.commitEvery(this.#plan, size, options) as Batches<R>;
+  }
+
+  /**
+   * As `commitEvery()`, and gives the rows as one array a batch.
+   *
+   * @throws {BatchError} `BATCH` when a batch cannot be read or stored.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Account extends entity("accounts", { id: integer().primaryKey(), cents: integer() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Account] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Account, [{ id: 1, cents: 5 }, { id: 2, cents: 7 }, { id: 3, cents: 0 }]);
+   *
+   * const sizes: number[] = [];
+   * const newestFirst = session.query(Account).orderBy((a) => a.id.desc());
+   * for await (const accounts of newestFirst.inBatches(2)) sizes.push(accounts.length);
+   * assertEquals(sizes, [2, 1]);
+   * ```
+   */
+  inBatches(size: number, options: BatchOptions = {}): Batches<R[]> {
+    checkCount("inBatches()", size, 1);
+    return this.#runner.inBatches(this.#plan, size, options) as Batches<R[]>;
+  }
+
+  /**
+   * As `inBatches()`, but hands each batch to a function. A function, unlike the body of a loop, can be
+   * run again when its transaction met a serialization failure or a deadlock (`retries`), and
+   * several times at once (`concurrency`).
+   *
+   * @returns How far the walk came; undefined if there was nothing to do.
+   * @throws {BatchError} `BATCH` when a batch failed. Other workers finish the batches they have in hand.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Account extends entity("accounts", { id: integer().primaryKey(), cents: integer() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Account] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Account, [{ id: 1, cents: 5 }, { id: 2, cents: 7 }, { id: 3, cents: 0 }]);
+   *
+   * const done = await session.query(Account).eachBatch(2, (accounts, { session }) => {
+   *   for (const account of accounts) if (account.cents === 0) session.delete(account);
+   * }, { retries: 3 });
+   * assertEquals(done?.rows, 3);
+   * assertEquals(await session.query(Account).count(), 2);
+   * ```
+   */
+  async eachBatch(
+    size: number,
+    work: (rows: R[], context: BatchContext) => unknown,
+    options: EachBatchOptions = {},
+  ): Promise<BatchProgress | undefined> {
+    checkCount("eachBatch()", size, 1);
+    if (typeof work !== "function") {
+      throw new InputError(`eachBatch() expects a function, found ${describe(work)}`, {
+        hint: "Write it as eachBatch(100, async (rows) => { … })",
+      });
+    }
+    return await this.#runner.eachBatch(
+      this.#plan,
+      size,
+      (rows, info) => work(rows as R[], info as BatchContext),
+      options,
+    );
   }
 }
 

@@ -12,7 +12,15 @@ import { type Loader, loadPaths, selectAll } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { type Batches, type BatchOptions, commitBatches } from "./commit_batches.ts";
+import type {
+  Batches,
+  BatchOptions,
+  BatchProgress,
+  BatchRunner,
+  EachBatchOptions,
+} from "./batches/batches.ts";
+import { commitEvery, inBatches } from "./batches/commit_every.ts";
+import { type BatchWork, eachBatch } from "./batches/each_batch.ts";
 import { keyCondition } from "./key_condition.ts";
 import type { QueryRunner } from "./query.ts";
 import { type QueryPlan, selectOf } from "./query_plan.ts";
@@ -26,13 +34,25 @@ export interface GetOptions extends CallOptions {
   lock?: "update" | "share" | undefined;
 }
 
+/** What a reader knows of the session it reads for. */
+export interface ReaderFacade {
+  /** The session, as users have it. */
+  readonly session: unknown;
+  /** How many connections there can be at the same time. */
+  connections(): number;
+  /** Another session on the same engine. */
+  fork(): BatchRunner & AsyncDisposable;
+}
+
 /** Reads for one session. */
 export class Reader implements QueryRunner {
   readonly #core: SessionCore;
+  readonly #facade: ReaderFacade;
 
   /** Reads for the session of `core`. */
-  constructor(core: SessionCore) {
+  constructor(core: SessionCore, facade: ReaderFacade) {
     this.#core = core;
+    this.#facade = facade;
   }
 
   /** All objects; those that were not managed before are added to `added`. */
@@ -126,15 +146,49 @@ export class Reader implements QueryRunner {
     return this.#core.context.dialect.compile(selectOf(plan, selectAll(plan.mapper)));
   }
 
-  /** Batches with a transaction each. */
-  batches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object> {
-    this.#core.assertIdle("commitEvery()", "Its batches are transactions of their own");
-    const runner = {
-      begin: () => beginTransaction(this.#core, "commitEvery()", {}, true),
-      all: (plan: QueryPlan, added?: object[]) => this.all(plan, added),
-      expunge: (object: object) => this.#core.work.expunge(object),
+  /** A walk that gives its rows one by one. */
+  commitEvery(plan: QueryPlan, size: number, options: BatchOptions): Batches<object> {
+    this.#assertBatches("commitEvery()");
+    return commitEvery(this.batchRunner(), this.#core.context.dialect, plan, size, options);
+  }
+
+  /** A walk that gives its rows batch by batch. */
+  inBatches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object[]> {
+    this.#assertBatches("inBatches()");
+    return inBatches(this.batchRunner(), this.#core.context.dialect, plan, size, options);
+  }
+
+  /** A walk by a function. */
+  async eachBatch(
+    plan: QueryPlan,
+    size: number,
+    work: BatchWork,
+    options: EachBatchOptions,
+  ): Promise<BatchProgress | undefined> {
+    this.#assertBatches("eachBatch()");
+    const { dialect } = this.#core.context;
+    return await eachBatch(this.batchRunner(), dialect, plan, size, work, options);
+  }
+
+  #assertBatches(what: string): void {
+    this.#core.assertOpen();
+    this.#core.assertIdle(what, "Its batches are transactions of their own");
+  }
+
+  /** What a walk in batches needs of this session. */
+  batchRunner(): BatchRunner {
+    const core = this.#core;
+    return {
+      session: this.#facade.session,
+      connections: this.#facade.connections(),
+      begin: (options) => beginTransaction(core, "A batch", options, true),
+      all: (plan, added) => this.all(plan, added),
+      count: (plan) => this.count(plan),
+      expunge: (object) => core.work.expunge(object),
+      run: (statement, call = core.limits({})) =>
+        core.turnstile.run((connection) => connection.run(statement, call), call),
+      fork: () => this.#facade.fork(),
     };
-    return commitBatches(runner, this.#core.context.dialect, plan, size, options);
   }
 
   #begun(plan: QueryPlan): CallOptions {

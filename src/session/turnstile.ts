@@ -12,6 +12,10 @@ import type { Connection } from "../engine/connection.ts";
 
 /** Lends connections. */
 export interface ConnectionSource {
+  /** How many there can be at the same time. */
+  readonly connections: number;
+  /** Lends one if it lies ready. */
+  tryConnect(): Connection | undefined;
   /** Lends one. */
   connect(options?: CallOptions): Promise<Connection>;
 }
