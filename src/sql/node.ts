@@ -510,7 +510,8 @@ export function nodeIn(value: unknown): Node | undefined {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") {
     return undefined;
   }
-  return (value as Partial<HasNode>)[nodeOf];
+  // Asked before it is read: a proxy that answers every name carries nothing.
+  return nodeOf in value ? (value as HasNode)[nodeOf] : undefined;
 }
 
 /** The type of an expression's value, as far as we know it. */
