@@ -122,7 +122,8 @@ async function asset(name: string, type: string): Promise<Response> {
   return new Response(text, {
     headers: {
       "content-type": `${type}; charset=utf-8`,
-      "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'",
+      "content-security-policy":
+        "default-src 'self'; img-src data:; base-uri 'none'; form-action 'none'",
       "x-content-type-options": "nosniff",
     },
   });

@@ -3,7 +3,11 @@
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en");
 const people = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
-const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat("en", {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 
 /** An element with its properties and children; strings become text. */
 function element(tag, properties = {}, ...children) {
