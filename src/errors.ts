@@ -13,6 +13,8 @@ export interface SluiceErrorOptions {
   hint?: string;
   /** What lay beneath, usually the driver's own error. */
   cause?: unknown;
+  /** In a call with many rows: the index of the row at fault, from 0. */
+  row?: number | undefined;
 }
 
 /**
@@ -35,6 +37,8 @@ export class SluiceError extends Error {
   readonly hint: string | undefined;
   /** Failures that came after this one, while cleaning up: a failed rollback, a failed close. */
   readonly suppressed: unknown[] = [];
+  /** In a call with many rows: the index of the row at fault, from 0. There only when it is known. */
+  declare readonly row?: number;
   /** How often a transaction with `retries` was tried before it failed for good; set from 2 up. */
   declare attempts?: number;
 
@@ -47,6 +51,7 @@ export class SluiceError extends Error {
     this.name = new.target.name;
     this.code = options.code ?? "SLUICE";
     this.hint = options.hint;
+    if (options.row !== undefined) this.row = options.row;
   }
 }
 
@@ -287,6 +292,8 @@ export interface DatabaseErrorOptions extends SluiceErrorOptions {
   statement?: string | undefined;
   /** Character position of the mistake in the statement, from 1. */
   position?: number | undefined;
+  /** In a COPY: the line of its input that was refused, from 1. */
+  line?: number | undefined;
 }
 
 /** The database refused a statement. Code `DATABASE`. */
@@ -308,6 +315,8 @@ export class DatabaseError extends SluiceError {
   readonly statement: string | undefined;
   /** Character position of the mistake in the statement, from 1. */
   readonly position: number | undefined;
+  /** In a COPY: the line of its input that was refused, from 1. */
+  readonly line: number | undefined;
 
   /** Default code `DATABASE`. */
   constructor(message: string, options: DatabaseErrorOptions = {}) {
@@ -319,6 +328,7 @@ export class DatabaseError extends SluiceError {
     Object.defineProperty(this, "detail", { value: options.detail, enumerable: false });
     this.statement = options.statement;
     this.position = options.position;
+    this.line = options.line;
   }
 }
 

@@ -14,6 +14,7 @@ import {
   splitRetryOptions,
   type TransactionOptions,
 } from "./begin_options.ts";
+import { caught } from "../util/caught.ts";
 import { holding } from "./held.ts";
 import type { Link } from "./link.ts";
 import type { Result } from "./result.ts";
@@ -249,6 +250,25 @@ export class Connection implements AsyncDisposable {
   /** Runs `fn` in an async context that is known to hold this connection, for the layers above. */
   hold<T>(fn: () => T): T {
     return holding(this.#link, fn);
+  }
+
+  /** `COPY … FROM STDIN`, for the layers above; gives the number of rows. */
+  copyIn(
+    text: string,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    call?: CallOptions,
+  ): Promise<number> {
+    return caught(this.#link.copyIn(text, source, call));
+  }
+
+  /** `COPY … TO STDOUT`, for the layers above. */
+  copyOut(text: string, call?: CallOptions): AsyncGenerator<Uint8Array, void, void> {
+    return this.#link.copyOut(text, call);
+  }
+
+  /** Undoes what was done since a savepoint, for the layers above. */
+  rollbackTo(savepoint: string): Promise<void> {
+    return caught(this.#link.rollbackTo(savepoint));
   }
 
   /** The driver's own connection, for the layers above: COPY and whatever else only it can do. */

@@ -174,6 +174,41 @@ export class Link {
     }
   }
 
+  /** `COPY … FROM STDIN`; gives the number of rows. */
+  async copyIn(
+    text: string,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    call?: CallOptions,
+  ): Promise<number> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    const { driver } = this;
+    if (driver.copyIn === undefined) throw noCopy();
+    const statement = { text, params: [] };
+    this.#note(statement);
+    const copy = () => driver.copyIn!(text, source, this.limits(call));
+    try {
+      return this.context.events.has("statement")
+        ? await this.#observe(statement, copy, (rows) => rows)
+        : await copy();
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  /** `COPY … TO STDOUT`, chunk by chunk. */
+  async *copyOut(text: string, call?: CallOptions): AsyncGenerator<Uint8Array, void, void> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (this.driver.copyOut === undefined) throw noCopy();
+    this.#note({ text, params: [] });
+    try {
+      yield* this.driver.copyOut(text, this.limits(call));
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
   /** Notes the failure of a statement in a transaction, and gives the error to throw. */
   explain(error: unknown): unknown {
     if (this.transaction === undefined) return error;
@@ -367,4 +402,10 @@ export class Link {
     if (reason instanceof ConnectionLostError) return reason;
     return new ConnectionLostError("The connection is lost", { cause: reason });
   }
+}
+
+function noCopy(): UsageError {
+  return new UsageError("This database has no COPY", {
+    hint: "Use bulkInsert() and stream(), or the engine's copyIn() and copyOut()",
+  });
 }

@@ -9,7 +9,7 @@ import { InputError, NoResultError, UsageError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Result } from "../engine/result.ts";
 import type { Executable } from "../engine/statement.ts";
-import type { TransactionOptions } from "../engine/transaction.ts";
+import type { RetryOptions, TransactionOptions } from "../engine/begin_options.ts";
 import { type InstanceStatus, Managed } from "../mapper/instance_state.ts";
 import type { EntityClass } from "../mapper/types.ts";
 import { didYouMean } from "../util/nearest.ts";
@@ -17,6 +17,7 @@ import { suppress } from "../util/suppress.ts";
 import { bulkInsert, type RowSource } from "./bulk.ts";
 import { Query } from "./query.ts";
 import { planFor } from "./query_plan.ts";
+import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";
 import { type SessionContext, SessionCore, type SessionOptions } from "./session_core.ts";
 import type { SessionTransaction } from "./session_transaction.ts";
@@ -60,8 +61,8 @@ export class AsyncSession implements AsyncDisposable {
       session: this,
       connections: () => context.engine.connections,
       fork: () => {
-        const { signal } = options;
-        const session = new AsyncSession(context, { signal, onUnflushedClose: "ignore" });
+        const { signal, readOnly } = options;
+        const session = new AsyncSession(context, { signal, readOnly, onUnflushedClose: "ignore" });
         return {
           ...session.#reader.batchRunner(),
           [Symbol.asyncDispose]: () => session.close(),
@@ -75,18 +76,21 @@ export class AsyncSession implements AsyncDisposable {
   /** Takes in a new object, and all new objects that hang on it, to be inserted by the next flush. */
   add(object: object): void {
     this.#core.assertOpen();
+    this.#core.assertWritable();
     this.#core.work.add(object);
   }
 
   /** Takes in several. */
   addAll(objects: Iterable<object>): void {
     this.#core.assertOpen();
+    this.#core.assertWritable();
     for (const object of objects) this.#core.work.add(object);
   }
 
   /** Marks an object to be deleted by the next flush. */
   delete(object: object): void {
     this.#core.assertOpen();
+    this.#core.assertWritable();
     this.#core.work.delete(object);
   }
 
@@ -135,7 +139,8 @@ export class AsyncSession implements AsyncDisposable {
   ): Promise<E | undefined> {
     this.#core.assertOpen();
     const mapper = this.#core.context.registry.mapper(entityClass);
-    return await this.#reader.get(mapper, key, options) as E | undefined;
+    const [object] = await this.#reader.find(mapper, key, options);
+    return object as E | undefined;
   }
 
   /**
@@ -148,10 +153,11 @@ export class AsyncSession implements AsyncDisposable {
     key: unknown,
     options: GetOptions = {},
   ): Promise<E> {
-    const object = await this.get(entityClass, key, options);
-    if (object !== undefined) return object;
-    const { name } = this.#core.context.registry.mapper(entityClass);
-    throw new NoResultError(`There is no ${name} with this key`, {
+    this.#core.assertOpen();
+    const mapper = this.#core.context.registry.mapper(entityClass);
+    const [object] = await this.#reader.find(mapper, key, options);
+    if (object !== undefined) return object as E;
+    throw new NoResultError(`There is no ${mapper.name} with this key`, {
       hint: "Use get() where that is expected",
     });
   }
@@ -162,6 +168,9 @@ export class AsyncSession implements AsyncDisposable {
     const call = this.#core.limits(options);
     return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
+      if (this.#core.options.readOnly) {
+        return await executeReading(connection, this.#core.context.dialect, statement, call);
+      }
       return await connection.execute(statement, call);
     }, call);
   }
@@ -183,6 +192,7 @@ export class AsyncSession implements AsyncDisposable {
     this.#core.assertIdle("commit()", "Use the transaction's own commit()");
     const call = this.#core.limits(options);
     return this.#core.turnstile.exclusive(async (borrow) => {
+      if (this.#core.readOnly) return this.#core.assertUnchanged();
       this.#core.work.begin();
       try {
         const plan = this.#core.work.plan();
@@ -235,16 +245,46 @@ export class AsyncSession implements AsyncDisposable {
     return this.#core.turnstile.run((connection) => this.#core.flush(connection, call), call);
   }
 
-  /** Begins a transaction, which is committed when `fn` returns and rolled back when it throws. */
-  begin<T>(
-    fn: (tx: SessionTransaction) => T | Promise<T>,
-    options?: TransactionOptions,
-  ): Promise<T>;
+  /**
+   * Begins a transaction, which is committed when `fn` returns and rolled back when it throws.
+   *
+   * With `retries`, `fn` runs again when the transaction failed for no fault of its own: in a new one,
+   * with every object as it was when the first one began, and what was loaded since let go of. What
+   * else `fn` does, it does again, too; `tx.attempt` counts.
+   *
+   * With an `idempotencyKey`, a lost answer to COMMIT is looked up: `begin()` resolves if the
+   * transaction is stored, and runs again or fails with `ConnectionLostError` if it is not.
+   *
+   * After a statement or a flush that failed, everything but rollback is answered by
+   * `PendingRollbackError`, until the savepoint or the transaction is left. SQLite alone goes on after a
+   * failed statement of `execute()`, as the database itself does.
+   *
+   * @throws {SerializationError} `SERIALIZATION_FAILURE`, with its `attempts`, when `retries` were used up.
+   * @throws {TransactionError} `ALREADY_COMMITTED` when work with this `idempotencyKey` is stored.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   *
+   * const name = await session.begin((tx) => {
+   *   session.add(new Pet({ name: `Ant ${tx.attempt}` }));
+   *   return "Ant";
+   * }, { isolation: "serializable", retries: 5, idempotencyKey: "first pet" });
+   * assertEquals([name, await session.query(Pet).count()], ["Ant", 1]);
+   * ```
+   */
+  begin<T>(fn: (tx: SessionTransaction) => T | Promise<T>, options?: RetryOptions): Promise<T>;
   /** Begins a transaction, to be ended by its `commit()`; disposing it rolls back. */
   begin(options?: TransactionOptions): Promise<SessionTransaction>;
   begin<T>(
     first: TransactionOptions | ((tx: SessionTransaction) => T | Promise<T>) = {},
-    second: TransactionOptions = {},
+    second: RetryOptions = {},
   ): Promise<T | SessionTransaction> {
     this.#core.assertOpen();
     return typeof first === "function"
@@ -282,7 +322,10 @@ export class AsyncSession implements AsyncDisposable {
       );
     return this.#core.transaction === undefined
       ? inTransaction(this.#core, "bulkInsert()", insert, call, false)
-      : this.#core.turnstile.run((connection) => this.#core.autoflush(connection, call), call).then(
+      : this.#core.turnstile.run(
+        async (connection) => await this.#core.autoflush(connection, call),
+        call,
+      ).then(
         insert,
       );
   }
@@ -294,16 +337,18 @@ export class AsyncSession implements AsyncDisposable {
     const unflushed = this.#core.transaction === undefined && this.#core.work.hasChanges &&
       this.#core.options.signal?.aborted !== true;
     this.#core.owner.closed = true;
-    await this.#core.closeStreams();
-    await this.#core.transaction?.rollback().catch(() => {});
+    if (this.#core.streams.size > 0) await this.#core.closeStreams();
+    if (this.#core.transaction !== undefined) {
+      await this.#core.transaction.rollback().catch(() => {});
+    }
     await this.#core.turnstile.close();
     this.#core.work.close();
     if (unflushed) this.#reportUnflushed();
   }
 
   /** As `close()`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   // --- for Query ---------------------------------------------------------------------------------
@@ -320,7 +365,7 @@ export class AsyncSession implements AsyncDisposable {
   }
 }
 
-const known = ["autoflush", "onUnflushedClose", "signal"];
+const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
 
 function checkOptions(options: SessionOptions): void {
   for (const name of Object.keys(options)) {

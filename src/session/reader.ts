@@ -23,6 +23,9 @@ import { commitEvery, inBatches } from "./batches/commit_every.ts";
 import { type BatchWork, eachBatch } from "./batches/each_batch.ts";
 import { keyCondition } from "./key_condition.ts";
 import type { QueryRunner } from "./query.ts";
+import { bindStatement } from "./queries/binding.ts";
+import { numberOf } from "./queries/counts.ts";
+import { RowReader } from "./queries/row_reader.ts";
 import { type QueryPlan, selectOf } from "./query_plan.ts";
 import type { SessionCore } from "./session_core.ts";
 import { SessionStream } from "./session_stream.ts";
@@ -48,11 +51,14 @@ export interface ReaderFacade {
 export class Reader implements QueryRunner {
   readonly #core: SessionCore;
   readonly #facade: ReaderFacade;
+  /** Reads plain rows. */
+  readonly rows: RowReader;
 
   /** Reads for the session of `core`. */
   constructor(core: SessionCore, facade: ReaderFacade) {
     this.#core = core;
     this.#facade = facade;
+    this.rows = new RowReader(core);
   }
 
   /** All objects; those that were not managed before are added to `added`. */
@@ -124,18 +130,19 @@ export class Reader implements QueryRunner {
       offset: undefined,
       lock: undefined,
     };
-    const total = Number((await this.#select(plan, counted))[0]![0]);
-    const rest = Math.max(0, total - (plan.offset ?? 0));
-    return Math.min(rest, plan.limit ?? rest);
+    const total = Number((await this.#select(plan, "count", counted))[0]![0]);
+    const rest = Math.max(0, total - (numberOf(plan.offset, plan.binding?.values) ?? 0));
+    return Math.min(rest, numberOf(plan.limit, plan.binding?.values) ?? rest);
   }
 
   /** Whether there is a row. */
   async exists(plan: QueryPlan): Promise<boolean> {
-    const rows = await this.#select(plan, {
+    const limit = typeof plan.limit === "object" ? plan.limit : Math.min(plan.limit ?? 1, 1);
+    const rows = await this.#select(plan, `exists ${plan.limit}`, {
       ...selectOf(plan, selectAll(plan.mapper)),
       columns: [{ kind: "raw", parts: ["1"] }],
       orderBy: [],
-      limit: Math.min(plan.limit ?? 1, 1),
+      limit,
       lock: undefined,
     });
     return rows.length > 0;
@@ -143,7 +150,11 @@ export class Reader implements QueryRunner {
 
   /** The statement that would be sent. */
   toSQL(plan: QueryPlan): DriverStatement {
-    return this.#core.context.dialect.compile(selectOf(plan, selectAll(plan.mapper)));
+    return bindStatement(
+      plan.binding,
+      `all ${plan.limit}`,
+      () => this.#core.context.dialect.compile(selectOf(plan, selectAll(plan.mapper))),
+    );
   }
 
   /** A walk that gives its rows one by one. */
@@ -197,31 +208,46 @@ export class Reader implements QueryRunner {
     return this.#core.limits(plan);
   }
 
-  #select(plan: QueryPlan, select: SelectNode): Promise<WireRow[]> {
+  #select(plan: QueryPlan, purpose: string, select: SelectNode): Promise<WireRow[]> {
     const call = this.#begun(plan);
     return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
-      return (await connection.run(this.#core.context.dialect.compile(select), call)).rows;
+      const { dialect } = this.#core.context;
+      const statement = bindStatement(plan.binding, purpose, () => dialect.compile(select));
+      return (await connection.run(statement, call)).rows;
     }, call);
   }
 
-  /** The object with this key, or undefined. */
-  async get(mapper: Mapper, key: unknown, options: GetOptions): Promise<object | undefined> {
+  /** Makes objects of rows that were read, with the relations of the plan. */
+  load(plan: QueryPlan, rows: WireRow[]): Promise<object[]> {
+    const call = this.#begun(plan);
+    const objects = this.#hydrate(plan.mapper, rows);
+    if (plan.paths.size === 0) return Promise.resolve(objects);
+    return this.#core.turnstile.run(async (connection) => {
+      await loadPaths(objects, plan.paths, this.#loader(connection, call));
+      return objects;
+    }, call);
+  }
+
+  /**
+   * The object with this key, in an array: what a promise resolves to is asked for `then`, and an
+   * entity would be asked once for each promise on the way.
+   */
+  find(mapper: Mapper, key: unknown, options: GetOptions): Promise<object[]> {
     const { dialect } = this.#core.context;
     const keyRow = mapper.keyRow(key, dialect.name);
     if (options.lock === undefined) {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
-      if (known !== undefined) return known;
+      if (known !== undefined) return Promise.resolve([known]);
     } else this.#core.assertLockable();
     const call = this.#core.limits(options);
-    const found = await this.#core.turnstile.run(async (connection) => {
+    return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
       const { text } = byKey(mapper, dialect, options.lock);
       const { rows } = await connection.run({ text, params: keyRow }, call);
       return this.#hydrate(mapper, rows);
     }, call);
-    return found[0];
   }
 
   #hydrate(mapper: Mapper, rows: WireRow[], added?: object[]): object[] {

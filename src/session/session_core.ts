@@ -9,6 +9,7 @@ import { ClosedError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
+import { writeRefused } from "../engine/read_only.ts";
 import type { Registry } from "../mapper/registry.ts";
 import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
 import type { SessionStream } from "./session_stream.ts";
@@ -23,6 +24,11 @@ export interface SessionOptions {
   onUnflushedClose?: "warn" | "throw" | "ignore" | undefined;
   /** Gives up every statement of the session. */
   signal?: AbortSignal | undefined;
+  /**
+   * Writes are refused, before they are sent where that can be told: `add()`, `delete()`, a commit with
+   * changes, bulk writes, statements. Default false.
+   */
+  readOnly?: boolean | undefined;
 }
 
 /** What a session is made from. */
@@ -64,14 +70,37 @@ export class SessionCore {
 
   /** Sends what is pending, if there is something. */
   async flush(connection: Connection, call: CallOptions): Promise<void> {
+    if (this.readOnly) return this.assertUnchanged();
     const plan = this.work.plan();
-    if (plan !== undefined) await this.work.flush(plan, connection, call);
+    if (plan === undefined) return;
+    try {
+      await this.work.flush(plan, connection, call);
+    } catch (error) {
+      // Some objects of it are written and some are not, even where the database would go on.
+      connection.fail(error);
+      throw error;
+    }
+  }
+
+  /** Only reading is allowed, by the session or by its open transaction. */
+  get readOnly(): boolean {
+    return this.options.readOnly === true || this.transaction?.readOnly === true;
+  }
+
+  /** Refuses what is to be written, where only reading is allowed. */
+  assertWritable(): void {
+    if (this.readOnly) throw writeRefused();
+  }
+
+  /** Refuses changes that were made where only reading is allowed. */
+  assertUnchanged(): void {
+    if (this.work.hasChanges) throw writeRefused();
   }
 
   /** Inside a transaction: flushes before a query, so that it sees the session's changes. */
-  async autoflush(connection: Connection, call: CallOptions): Promise<void> {
-    if (!this.transaction?.tracks || this.options.autoflush === false) return;
-    await this.flush(connection, call);
+  autoflush(connection: Connection, call: CallOptions): Promise<void> | undefined {
+    if (!this.transaction?.tracks || this.options.autoflush === false) return undefined;
+    return this.flush(connection, call);
   }
 
   /** The limits of a call: its own, and the session's signal. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AdvisoryLock, AdvisoryLockOptions } from "../engine/advisory_lock.ts";
 import type { Connection } from "../engine/connection.ts";
 import type { Transaction, TransactionHook } from "../engine/transaction.ts";
 
@@ -73,7 +74,24 @@ export class SessionTransaction implements AsyncDisposable {
     return this.inner.open;
   }
 
-  /** Flushes what is pending, and commits. */
+  /** Writes are refused, before they are sent where that can be told. */
+  get readOnly(): boolean {
+    return this.inner.readOnly;
+  }
+
+  /** How often its function has run, this time included: more than 1 only with `retries`. */
+  get attempt(): number {
+    return this.inner.attempt;
+  }
+
+  /**
+   * Flushes what is pending, and commits.
+   *
+   * @throws {TransactionAbortedError} when a statement or a flush had failed: rolled back.
+   * @throws {CommitUnknownError} when the connection was lost before the answer. With an
+   * `idempotencyKey` the outcome is looked up, and this is thrown only if that fails, too.
+   * @throws {ReadOnlyError} when a read-only one has changes to store: rolled back.
+   */
   async commit(): Promise<void> {
     await this.#owner.commitTransaction(this);
   }
@@ -91,12 +109,27 @@ export class SessionTransaction implements AsyncDisposable {
     return this.#owner.savepoint(this, fn);
   }
 
-  /** Calls `hook` once the transaction is committed. */
+  /**
+   * Takes a lock on a name, held until the transaction ends. See `Transaction.advisoryLock()`.
+   *
+   * @throws {LockTimeoutError} `LOCK_TIMEOUT` when it was not to be had in time.
+   */
+  advisoryLock(key: string | bigint, options?: AdvisoryLockOptions): Promise<AdvisoryLock> {
+    return this.inner.advisoryLock(key, options);
+  }
+
+  /**
+   * Calls `hook` once the transaction is committed. Where its function runs again, those of the attempt
+   * that is committed are called.
+   */
   onCommit(hook: TransactionHook): void {
     this.inner.onCommit(hook);
   }
 
-  /** Calls `hook` once the transaction is rolled back. */
+  /**
+   * Calls `hook` once the transaction is rolled back. Where its function runs again, each attempt calls
+   * its own: each has its own traces to clear away.
+   */
   onRollback(hook: TransactionHook): void {
     this.inner.onRollback(hook);
   }

@@ -5,9 +5,16 @@
  */
 
 import { ClosedError } from "../errors.ts";
+import {
+  type RetryOptions,
+  splitRetryOptions,
+  type TransactionOptions,
+} from "../engine/begin_options.ts";
 import type { Connection } from "../engine/connection.ts";
-import type { TransactionOptions } from "../engine/transaction.ts";
+import { type Attempt, withRetries } from "../engine/retry.ts";
+import { StartingPoint } from "../unit_of_work/starting_point.ts";
 import { suppress } from "../util/suppress.ts";
+import { readOnlyOf } from "./read_only.ts";
 import type { SessionCore } from "./session_core.ts";
 import { SessionTransaction, type TransactionOwner } from "./session_transaction.ts";
 
@@ -16,13 +23,16 @@ import { SessionTransaction, type TransactionOwner } from "./session_transaction
  *
  * @param what What the user called, for the refusal inside another transaction.
  * @param tracks Whether the objects' changes are part of it.
+ * @param attempt How often its function has run, this time included.
  */
 export async function beginTransaction(
   core: SessionCore,
   what: string,
   options: TransactionOptions,
   tracks: boolean,
+  attempt = 1,
 ): Promise<SessionTransaction> {
+  const readOnly = readOnlyOf(core.options, options);
   core.assertIdle(what, "Use tx.savepoint() inside a transaction");
   const call = core.limits(options);
   const release = await core.turnstile.hold(call);
@@ -30,7 +40,11 @@ export async function beginTransaction(
     return await core.turnstile.run(async (connection) => {
       // Somebody else may have begun one while this call waited for its turn.
       core.assertIdle(what, "Use tx.savepoint() inside a transaction");
-      const inner = await connection.beginSoon({ ...options, signal: call.signal });
+      const inner = await connection.beginSoon({
+        ...options,
+        readOnly,
+        signal: call.signal,
+      }, attempt);
       if (tracks) core.work.begin();
       core.transaction = new SessionTransaction(owner(core), inner, {
         connection,
@@ -45,16 +59,46 @@ export async function beginTransaction(
   }
 }
 
-/** Begins a transaction, commits it when `fn` returns, and rolls it back when it throws. */
+/**
+ * Begins a transaction, commits it when `fn` returns, and rolls it back when it throws. With `retries`
+ * `fn` may run again, each time with the objects as they were when the first one began.
+ */
 export async function inTransaction<T>(
+  core: SessionCore,
+  what: string,
+  fn: (tx: SessionTransaction) => T | Promise<T>,
+  options: RetryOptions,
+  tracks: boolean,
+): Promise<T> {
+  const { each, ...policy } = splitRetryOptions(options);
+  if (policy.retries === 0) return await once(core, what, fn, each, tracks);
+  let start: StartingPoint | undefined;
+  return await withRetries({
+    ...policy,
+    signal: core.limits(each).signal,
+    reconnects: true,
+    restore: () => start?.restore(),
+  }, (attempt) => {
+    const begun = () => {
+      if (tracks) start ??= startingPoint(core);
+    };
+    return once(core, what, fn, each, tracks, attempt, begun);
+  });
+}
+
+async function once<T>(
   core: SessionCore,
   what: string,
   fn: (tx: SessionTransaction) => T | Promise<T>,
   options: TransactionOptions,
   tracks: boolean,
+  attempt?: Attempt,
+  begun?: () => void,
 ): Promise<T> {
-  const transaction = await beginTransaction(core, what, options, tracks);
+  const transaction = await beginTransaction(core, what, options, tracks, attempt?.number);
+  if (attempt !== undefined) attempt.transaction = transaction.inner;
   try {
+    begun?.();
     const value = await transaction.connection.hold(() => fn(transaction));
     if (transaction.open) await transaction.commit();
     return value;
@@ -66,6 +110,14 @@ export async function inTransaction<T>(
   }
 }
 
+function startingPoint({ work, context }: SessionCore): StartingPoint {
+  return new StartingPoint(
+    work,
+    (object) => context.registry.mapperOf(object),
+    context.dialect.name,
+  );
+}
+
 function owner(core: SessionCore): TransactionOwner {
   return {
     async commitTransaction(transaction) {
@@ -73,7 +125,10 @@ function owner(core: SessionCore): TransactionOwner {
       await end(core, transaction, async (connection) => {
         const { inner, tracks } = transaction;
         try {
-          if (tracks) await core.flush(connection, core.limits({}));
+          // After a failure the objects are out of step: commit() says so, and rolls back.
+          if (tracks && connection.status !== "failed") {
+            await core.flush(connection, core.limits({}));
+          }
           await inner.commit();
         } catch (error) {
           if (inner.open) await inner.rollback().catch((failure) => suppress(error, failure));

@@ -23,7 +23,7 @@ export interface ConnectionSource {
 /** Serialises the work of one session. */
 export class Turnstile {
   readonly #source: ConnectionSource;
-  #tail: Promise<unknown> | undefined;
+  #tail: Promise<void> | undefined;
   #connection: Connection | undefined;
   #holders = 0;
   #closed = false;
@@ -55,7 +55,7 @@ export class Turnstile {
   run<T>(work: (connection: Connection) => Promise<T>, call: CallOptions = {}): Promise<T> {
     return this.#admit(async () => {
       call.signal?.throwIfAborted();
-      const connection = await this.#take(call);
+      const connection = this.#takeReady() ?? await this.#take(call);
       try {
         return await work(connection);
       } finally {
@@ -95,11 +95,19 @@ export class Turnstile {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#tail === undefined ? work() : this.#tail.then(work);
-    const done = result.then(noop, noop).then(() => {
-      if (this.#tail === done) this.#tail = undefined;
-    });
-    this.#tail = done;
+    const settled = (): void => {
+      if (this.#tail === tail) this.#tail = undefined;
+    };
+    const tail = result.then(settled, settled);
+    this.#tail = tail;
     return result;
+  }
+
+  /** The session's connection, or one that lies ready: most often there is nothing to wait for. */
+  #takeReady(): Connection | undefined {
+    this.#connection ??= this.#source.tryConnect();
+    if (this.#connection !== undefined) this.#holders++;
+    return this.#connection;
   }
 
   async #take(call: CallOptions): Promise<Connection> {
@@ -108,15 +116,15 @@ export class Turnstile {
     return this.#connection;
   }
 
-  async #giveBack(): Promise<void> {
-    if (--this.#holders > 0) return;
+  #giveBack(): Promise<void> {
+    if (--this.#holders > 0) return done;
     const connection = this.#connection!;
     this.#connection = undefined;
-    await connection.release();
+    return connection.release();
   }
 }
 
-function noop(): void {}
+const done: Promise<void> = Promise.resolve();
 
 const yes = (): boolean => true;
 const no = (): boolean => false;

@@ -173,15 +173,15 @@ export class UnitOfWork {
         if (!this.#deleted.has(link.child)) links.push(link);
       },
     };
-    for (const object of this.identityMap.values()) {
-      if (this.#deleted.has(object)) continue;
+    this.identityMap.forEach((object) => {
+      if (this.#deleted.size > 0 && this.#deleted.has(object)) return;
       const state = stateOf(object);
       const columns = state.shape!.changes(object, state.row!);
       if (columns !== null) changed.push({ object, state, columns });
-      if (state.related === undefined || inStep(object, state.mapper, state.related)) continue;
+      if (state.related === undefined || inStep(object, state.mapper, state.related)) return;
       relations.set(object, relationsOf(object, state.mapper));
       visitRelations(object, state.mapper, state, visitor);
-    }
+    });
     for (let i = 0; i < queue.length; i++) {
       const object = queue[i]!;
       const mapper = this.#registry.mapperOf(object);
@@ -280,7 +280,7 @@ export class UnitOfWork {
     for (const object of this.#pending) this.#forget(object);
     this.#deleted.clear();
     for (const [object, note] of journal?.entries() ?? []) this.#restore(object, note);
-    for (const object of this.identityMap.values()) revert(object, stateOf(object));
+    this.identityMap.forEach((object) => revert(object, stateOf(object)));
   }
 
   #restore(object: object, note: Note): void {
@@ -313,7 +313,7 @@ export class UnitOfWork {
   /** Lets go of all objects. */
   close(): void {
     for (const object of this.#pending) this.#forget(object);
-    for (const object of this.identityMap.values()) detach(stateOf(object));
+    this.identityMap.forEach((object) => detach(stateOf(object)));
     this.identityMap.clear();
     this.#deleted.clear();
     this.#journals.length = 0;

@@ -6,7 +6,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { CoreEngine } from "../../src/engine/core_engine.ts";
-import type { TransactionOptions } from "../../src/engine/transaction.ts";
+import type { TransactionOptions } from "../../src/engine/begin_options.ts";
 import {
   ClosedError,
   ConnectionLostError,
