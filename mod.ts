@@ -107,7 +107,23 @@ export { Sql, sql, type SqlTag } from "./src/sql/raw.ts";
 
 // Entities: columns, relations, and what the compiler knows of them.
 export { entity, type EntityBase } from "./src/mapper/define.ts";
-export { belongsTo, type Cardinality, hasMany, Relation } from "./src/mapper/relation.ts";
+export type {
+  EntityOptions,
+  ForeignKeyOptions,
+  IndexOptions,
+} from "./src/mapper/entity_options.ts";
+export {
+  belongsTo,
+  type Cardinality,
+  type Cascade,
+  hasMany,
+  hasOne,
+  type ManyOptions,
+  manyToMany,
+  type ManyToManyOptions,
+  Relation,
+  type RelationOptions,
+} from "./src/mapper/relation.ts";
 export {
   bigint,
   boolean,

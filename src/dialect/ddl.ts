@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Column, ForeignKey, Table } from "../schema/table.ts";
-import { checkIdentifier, quoteIdentifier, quoteTable } from "../sql/identifier.ts";
+import type { Column, ForeignKey, Index, Table } from "../schema/table.ts";
+import { quoteIdentifier, quoteTable } from "../sql/identifier.ts";
 import type { DialectName } from "./driver.ts";
 
 /** What differs in DDL. */
@@ -33,22 +33,35 @@ export function createTable(table: Table, style: DdlStyle, later: readonly Table
       lines.push(`check (${column.type.check(quoteIdentifier(column.name))})`);
     }
   }
+  for (const columns of table.unique) lines.push(`unique (${names(columns)})`);
+  for (const check of table.checks) lines.push(`check (${check})`);
   for (const key of table.foreignKeys) {
     if (!later.includes(key.target)) lines.push(foreignKeyLine(key));
   }
   const create = `create table ${quoteTable(table)} (\n  ${lines.join(",\n  ")}\n)`;
-  const indexes = table.columns.filter((column) => column.indexed).map((column) => {
-    const name = quoteIdentifier(checkIdentifier(indexName(table, column)));
-    return `create index ${name} on ${quoteTable(table)} (${quoteIdentifier(column.name)})`;
-  });
-  return [create, ...indexes];
+  const indexed = table.columns.filter((column) => column.indexed)
+    .map((column): Index => ({
+      name: undefined,
+      columns: [column],
+      unique: false,
+      where: undefined,
+    }));
+  return [create, ...[...indexed, ...table.indexes].map((index) => createIndex(table, index))];
+}
+
+function createIndex(table: Table, index: Index): string {
+  const name = quoteIdentifier(index.name ?? indexName(table, index.columns));
+  const where = index.where === undefined ? "" : ` where ${index.where}`;
+  return `create ${index.unique ? "unique " : ""}index ${name} on ${quoteTable(table)} (${
+    names(index.columns)
+  })${where}`;
 }
 
 /** `foreign key (…) references …`, inside CREATE TABLE or after ADD. */
 export function foreignKeyLine(key: ForeignKey): string {
-  let line = `foreign key (${quoteIdentifier(key.column.name)}) references ${
-    quoteTable(key.target)
-  } (${quoteIdentifier(key.targetColumn.name)})`;
+  let line = `foreign key (${names(key.columns)}) references ${quoteTable(key.target)} (${
+    names(key.targetColumns)
+  })`;
   if (key.onDelete !== undefined) line += ` on delete ${key.onDelete}`;
   if (key.onUpdate !== undefined) line += ` on update ${key.onUpdate}`;
   return line;
@@ -65,8 +78,8 @@ function columnLine(column: Column, style: DdlStyle): string {
   return line;
 }
 
-function indexName(table: Table, column: Column): string {
-  const name = `${table.name}_${column.name}_idx`;
+function indexName(table: Table, columns: readonly Column[]): string {
+  const name = `${table.name}_${columns.map((column) => column.name).join("_")}_idx`;
   // A hash keeps long names apart where PostgreSQL would cut them to the same 63 bytes.
   if (name.length <= 60) return name;
   let hash = 5381;

@@ -20,8 +20,10 @@ import {
   definitionOf,
 } from "./definition.ts";
 import { guard } from "./guard.ts";
+import type { AnyEntityOptions, EntityOptions } from "./entity_options.ts";
 import { Managed } from "./instance_state.ts";
 import { Relation } from "./relation.ts";
+import { snakeCase } from "./snake_case.ts";
 import { toJson } from "./to_json.ts";
 import type { ColumnRefs, Fields, Init, Instance } from "./types.ts";
 
@@ -55,6 +57,7 @@ const RESERVED = new Set([
  *
  * @param table The table's name, qualified by a schema if need be: `"library.authors"`.
  * @param fields Columns and relations by property name.
+ * @param options What concerns the entity as a whole: constraints of several columns, filters.
  * @throws {InputError} when a name cannot be used.
  *
  * @example
@@ -74,8 +77,12 @@ const RESERVED = new Set([
  * assertEquals(new Author({ name: "Ada Lovelace" }).initials, "AL");
  * ```
  */
-export function entity<const F extends Fields>(table: string, fields: F): EntityBase<F> {
-  const definition = define(table, fields);
+export function entity<const F extends Fields>(
+  table: string,
+  fields: F,
+  options: EntityOptions<NoInfer<F>> = {},
+): EntityBase<F> {
+  const definition = define(table, fields, options as AnyEntityOptions);
 
   const Entity = compileClass(definition);
   Object.assign(Entity, {
@@ -120,7 +127,8 @@ function compileClass(definition: Definition): new (init: unknown, row?: WireRow
   );
 }
 
-function define(table: string, fields: Fields): Definition {
+function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
+  checkOptions(table, options);
   if (typeof table !== "string" || table === "") {
     throw new InputError(`entity() expects a table name, found ${describe(table)}`);
   }
@@ -151,21 +159,25 @@ function define(table: string, fields: Fields): Definition {
     tableName: table,
     columns,
     relations,
+    options,
   };
+}
+
+const OPTIONS = ["unique", "indexes", "checks", "foreignKeys", "filters", "readOnly"];
+
+function checkOptions(table: string, options: AnyEntityOptions): void {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    throw new InputError(`entity("${table}") has no option "${name}"`, {
+      hint: didYouMean(name, OPTIONS),
+    });
+  }
 }
 
 function columnRefs(definition: Definition): Record<string, Expression<unknown>> {
   return Object.fromEntries(
     definition.columns.map((column) => [column.property, columnRef(column, definition.source)]),
   );
-}
-
-/** `authorId` → `author_id`, `ISBNCode` → `isbn_code`. */
-function snakeCase(name: string): string {
-  return name
-    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
-    .replace(/([A-Z])([A-Z][a-z])/g, "$1_$2")
-    .toLowerCase();
 }
 
 /** Fills a new object from what the user gave. */

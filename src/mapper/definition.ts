@@ -8,6 +8,7 @@ import type { ColumnSpec } from "../schema/column.ts";
 import { Expression } from "../sql/expression.ts";
 import type { TableSource } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
+import type { AnyEntityOptions } from "./entity_options.ts";
 import type { RelationSpec } from "./relation.ts";
 
 /** A column as declared, under its two names. */
@@ -40,6 +41,8 @@ export interface Definition {
   readonly columns: readonly DefinedColumn[];
   /** The relations, in order of declaration. */
   readonly relations: readonly DefinedRelation[];
+  /** What concerns the entity as a whole. */
+  readonly options: AnyEntityOptions;
 }
 
 /** The key of a class's definition. */

@@ -6,13 +6,13 @@
  */
 
 import { InputError } from "../errors.ts";
-import type { ReferentialAction } from "../schema/column.ts";
-import type { ForeignKey, Table } from "../schema/table.ts";
+import type { Column, ForeignKey, Index, Table } from "../schema/table.ts";
 import { describe } from "../sql/expression.ts";
 import type { TableSource } from "../sql/node.ts";
 import type { DialectName, WireRow } from "../sql/wire.ts";
 import type { Definition } from "./definition.ts";
 import { mapColumn, type MappedColumn } from "./mapped_column.ts";
+import type { Cascade } from "./relation.ts";
 import { compileShape, type IdentityKey, type RowShape } from "./row_shape.ts";
 
 /** A relation, resolved. */
@@ -20,13 +20,48 @@ export interface MappedRelation {
   /** The property. */
   readonly property: string;
   /** Which side holds the key. */
-  readonly kind: "hasMany" | "belongsTo";
+  readonly kind: "hasMany" | "hasOne" | "belongsTo" | "manyToMany";
   /** The entity it leads to. */
   readonly target: Mapper;
-  /** This side's column. */
-  readonly localColumn: MappedColumn;
-  /** The other side's column. */
-  readonly targetColumn: MappedColumn;
+  /** This side's columns. */
+  readonly localColumns: readonly MappedColumn[];
+  /** The other side's columns, in the same order; of `manyToMany` its key. */
+  readonly targetColumns: readonly MappedColumn[];
+  /** The table between, of `manyToMany`. */
+  readonly through: Association | undefined;
+  /** The order in which the objects of a to-many relation are loaded. */
+  readonly orderBy: readonly RelationOrder[];
+  /** What happens to related objects. */
+  readonly cascade: Cascade;
+  /** The relation of the other side that says the same, if it has one. */
+  inverse: MappedRelation | undefined;
+}
+
+/** True if the relation leads to any number of objects. */
+export function isToMany({ kind }: MappedRelation): boolean {
+  return kind === "hasMany" || kind === "manyToMany";
+}
+
+/** One term of a relation's order. */
+export interface RelationOrder {
+  /** The target's column. */
+  readonly column: MappedColumn;
+  /** Descending. */
+  readonly descending: boolean;
+}
+
+/** A table between two others. */
+export interface Association {
+  /** The table. */
+  readonly table: Table;
+  /** The table as a source. */
+  readonly source: TableSource;
+  /** Its columns that point to this side, as `localColumns`. */
+  readonly from: readonly Column[];
+  /** Its columns that point to the other side, as `targetColumns`. */
+  readonly to: readonly Column[];
+  /** The entity that maps it, if one does. */
+  readonly mapper: Mapper | undefined;
 }
 
 /** The parts of a table that other tables fill in. */
@@ -34,6 +69,8 @@ interface MappedTable extends Table {
   readonly columns: readonly MappedColumn[];
   readonly primaryKey: readonly MappedColumn[];
   readonly foreignKeys: ForeignKey[];
+  readonly unique: (readonly MappedColumn[])[];
+  readonly indexes: Index[];
 }
 
 /** One class and its table. */
@@ -54,6 +91,8 @@ export class Mapper {
   readonly columns: readonly MappedColumn[];
   /** The primary key's columns. */
   readonly primaryKey: readonly MappedColumn[];
+  /** Objects are loaded and never stored. */
+  readonly readOnly: boolean;
   /** The relations by property. */
   readonly relations: Map<string, MappedRelation> = new Map();
   readonly #byProperty: ReadonlyMap<string, MappedColumn>;
@@ -73,12 +112,16 @@ export class Mapper {
     this.columns = definition.columns.map(mapColumn);
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
+    this.readOnly = definition.options.readOnly ?? false;
     this.table = {
       schema: definition.source.schema,
       name: definition.source.name,
       columns: this.columns,
       primaryKey: this.primaryKey,
       foreignKeys: [],
+      unique: [],
+      indexes: [],
+      checks: definition.options.checks ?? [],
     };
   }
 
@@ -150,23 +193,4 @@ export class Mapper {
     );
     return `${this.name} ${key.join(", ")}`;
   }
-}
-
-/** A foreign key as the registry adds it. */
-export interface ResolvedReference {
-  /** The column that holds the key. */
-  readonly column: MappedColumn;
-  /** The mapper it points to. */
-  readonly target: Mapper;
-  /** The column it points to. */
-  readonly targetColumn: MappedColumn;
-  /** When the target is deleted. */
-  readonly onDelete: ReferentialAction | undefined;
-  /** When the target's key changes. */
-  readonly onUpdate: ReferentialAction | undefined;
-}
-
-/** Adds a foreign key to a mapper's table. */
-export function addReference(mapper: Mapper, reference: ResolvedReference): void {
-  mapper.table.foreignKeys.push({ ...reference, target: reference.target.table });
 }

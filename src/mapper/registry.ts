@@ -6,12 +6,13 @@
  */
 
 import { ConfigError, InputError, MappingError } from "../errors.ts";
+import type { Table } from "../schema/table.ts";
 import { describe } from "../sql/expression.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { didYouMean } from "../util/nearest.ts";
 import { type Definition, definitionOf, type Fill } from "./definition.ts";
 import type { MappedColumn } from "./mapped_column.ts";
-import { addReference, Mapper } from "./mapper.ts";
+import { Mapper } from "./mapper.ts";
+import { Resolver } from "./resolve.ts";
 
 type AnyClass = new (fill: unknown, row: WireRow) => object;
 
@@ -19,6 +20,8 @@ type AnyClass = new (fill: unknown, row: WireRow) => object;
 export class Registry {
   /** The mappers, in the order the entities were given. */
   readonly mappers: readonly Mapper[];
+  /** The tables that `createAll()` makes: of the entities, and those between them. */
+  readonly tables: readonly Table[];
   readonly #byClass: ReadonlyMap<unknown, Mapper>;
 
   /**
@@ -31,7 +34,10 @@ export class Registry {
       new Mapper(entityClass as AnyClass, definitionIn(entityClass), index)
     );
     this.#byClass = new Map(this.mappers.map((mapper) => [mapper.entityClass, mapper]));
-    const problems = [...resolve(this.mappers)];
+    const resolver = new Resolver(this.mappers);
+    const problems = [...check(this.mappers), ...resolver.resolve()];
+    const written = this.mappers.filter((mapper) => !mapper.readOnly);
+    this.tables = [...written.map((mapper) => mapper.table), ...resolver.associations.values()];
     if (problems.length > 0) throw new MappingError(problems);
   }
 
@@ -89,7 +95,7 @@ function definitionIn(entityClass: unknown): Definition {
   return definition;
 }
 
-function* resolve(mappers: readonly Mapper[]): Generator<string> {
+function* check(mappers: readonly Mapper[]): Generator<string> {
   const byTable = new Map<string, Mapper>();
   const classes = new Set<unknown>();
   for (const mapper of mappers) {
@@ -103,12 +109,8 @@ function* resolve(mappers: readonly Mapper[]): Generator<string> {
     }
     classes.add(mapper.entityClass);
     byTable.set(tableName, mapper);
-  }
-  for (const mapper of mappers) {
     yield* checkColumns(mapper);
     yield* checkClass(mapper);
-    yield* resolveReferences(mapper, byTable);
-    yield* resolveRelations(mapper, byTable);
   }
 }
 
@@ -161,93 +163,4 @@ function* checkClass(mapper: Mapper): Generator<string> {
     yield `The class field "${property}" of ${mapper.name} would overwrite the column or ` +
       `relation of that name; rename it`;
   }
-}
-
-function* resolveReferences(mapper: Mapper, byTable: Map<string, Mapper>): Generator<string> {
-  for (const column of mapper.columns) {
-    const reference = column.defined.spec.references;
-    if (reference === undefined) continue;
-    const found = findTarget(reference.target, byTable);
-    if (typeof found === "string") {
-      yield `"${column.label}" references "${reference.target}": ${found}`;
-      continue;
-    }
-    const { onDelete, onUpdate } = reference;
-    addReference(mapper, { column, ...found, onDelete, onUpdate });
-  }
-}
-
-function* resolveRelations(mapper: Mapper, byTable: Map<string, Mapper>): Generator<string> {
-  for (const { property, spec } of mapper.definition.relations) {
-    const name = `${mapper.name}.${property}`;
-    if (spec.kind === "hasMany") {
-      const found = findTarget(spec.by, byTable);
-      if (typeof found === "string") {
-        yield `"${name}" is hasMany("${spec.by}"): ${found}`;
-        continue;
-      }
-      const localColumn = referenced(found.target, found.targetColumn, mapper, byTable) ??
-        mapper.primaryKey[0];
-      if (localColumn === undefined) continue;
-      mapper.relations.set(property, {
-        property,
-        kind: "hasMany",
-        target: found.target,
-        localColumn,
-        targetColumn: found.targetColumn,
-      });
-      continue;
-    }
-    const localColumn = mapper.findColumn(spec.by);
-    if (localColumn === undefined) {
-      yield `"${name}" is belongsTo("${spec.by}"), and ${mapper.name} has no such column. ` +
-        didYouMean(spec.by, mapper.columns.map((column) => column.property));
-      continue;
-    }
-    const reference = localColumn.defined.spec.references;
-    if (reference === undefined) {
-      yield `"${name}" is belongsTo("${spec.by}"), and that column says not what it refers to; ` +
-        `add .references("table.column") to it`;
-      continue;
-    }
-    const found = findTarget(reference.target, byTable);
-    // A wrong reference is reported where it stands.
-    if (typeof found === "string") continue;
-    mapper.relations.set(property, { property, kind: "belongsTo", localColumn, ...found });
-  }
-}
-
-/** The column of `mapper` that the foreign key `column` of `holder` points to. */
-function referenced(
-  holder: Mapper,
-  column: MappedColumn,
-  mapper: Mapper,
-  byTable: Map<string, Mapper>,
-): MappedColumn | undefined {
-  const reference = column.defined.spec.references;
-  if (reference === undefined || holder === undefined) return undefined;
-  const found = findTarget(reference.target, byTable);
-  return typeof found !== "string" && found.target === mapper ? found.targetColumn : undefined;
-}
-
-/** `authors.id` → the mapper and column, or what is wrong with it. */
-function findTarget(
-  target: string,
-  byTable: Map<string, Mapper>,
-): { target: Mapper; targetColumn: MappedColumn } | string {
-  const dot = target.lastIndexOf(".");
-  if (dot < 0) return `write it as "table.column"`;
-  const table = target.slice(0, dot);
-  const mapper = byTable.get(table);
-  if (mapper === undefined) {
-    return `no entity of this engine maps the table "${table}". ` +
-      didYouMean(table, byTable.keys());
-  }
-  const name = target.slice(dot + 1);
-  const column = mapper.findColumn(name);
-  if (column === undefined) {
-    return `${mapper.name} has no column "${name}". ` +
-      didYouMean(name, mapper.columns.map((c) => c.property));
-  }
-  return { target: mapper, targetColumn: column };
 }

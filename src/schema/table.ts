@@ -27,18 +27,30 @@ export interface Column {
   readonly indexed: boolean;
 }
 
-/** A foreign key of one column. */
+/** A foreign key. */
 export interface ForeignKey {
-  /** The column that holds the key. */
-  readonly column: Column;
+  /** The columns that hold the key. */
+  readonly columns: readonly Column[];
   /** The table it points to. */
   readonly target: Table;
-  /** The column it points to. */
-  readonly targetColumn: Column;
+  /** The columns it points to, in the same order. */
+  readonly targetColumns: readonly Column[];
   /** When the target is deleted. */
   readonly onDelete: ReferentialAction | undefined;
   /** When the target's key changes. */
   readonly onUpdate: ReferentialAction | undefined;
+}
+
+/** An index of a table. */
+export interface Index {
+  /** Its name; absent: made from the table and the columns. */
+  readonly name: string | undefined;
+  /** The columns. */
+  readonly columns: readonly Column[];
+  /** No two rows have the same values. */
+  readonly unique: boolean;
+  /** Only rows that meet this condition are in it. Trusted SQL. */
+  readonly where: string | undefined;
 }
 
 /** A table. */
@@ -53,4 +65,10 @@ export interface Table {
   readonly primaryKey: readonly Column[];
   /** The foreign keys; filled in when all tables are known. */
   readonly foreignKeys: readonly ForeignKey[];
+  /** Columns whose values together occur once. */
+  readonly unique: readonly (readonly Column[])[];
+  /** Indexes, beside those of single columns. */
+  readonly indexes: readonly Index[];
+  /** Conditions that every row meets. Trusted SQL. */
+  readonly checks: readonly string[];
 }

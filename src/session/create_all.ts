@@ -5,7 +5,6 @@
  */
 
 import type { Connection } from "../engine/connection.ts";
-import type { Mapper } from "../mapper/mapper.ts";
 import type { Table } from "../schema/table.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import type { AsyncEngine } from "./async_engine.ts";
@@ -28,7 +27,7 @@ import type { AsyncEngine } from "./async_engine.ts";
  */
 export async function createAll(engine: AsyncEngine): Promise<void> {
   const { dialect } = engine;
-  const rings = inOrder(engine.registry.mappers);
+  const rings = inOrder(engine.registry.tables);
   await using connection = await engine.connect();
   await connection.begin(async () => {
     const created: { table: Table; later: readonly Table[] }[] = [];
@@ -52,7 +51,7 @@ export async function createAll(engine: AsyncEngine): Promise<void> {
 /** Drops the tables of all entities, with everything in them, in one transaction. */
 export async function dropAll(engine: AsyncEngine): Promise<void> {
   const { dialect } = engine;
-  const tables = inOrder(engine.registry.mappers).flat().reverse();
+  const tables = inOrder(engine.registry.tables).flat().reverse();
   await using connection = await engine.connect();
   await connection.begin(async () => {
     for (const table of tables) await runAll(connection, dialect.dropTable(table));
@@ -65,7 +64,6 @@ async function runAll(connection: Connection, texts: readonly string[]): Promise
 }
 
 /** Tables after those they refer to; rings of tables together. */
-function inOrder(mappers: readonly Mapper[]): Table[][] {
-  const tables = mappers.map((mapper): Table => mapper.table);
+function inOrder(tables: readonly Table[]): Table[][] {
   return topologicalSort(tables, (table) => table.foreignKeys.map((key) => key.target));
 }

@@ -5,7 +5,8 @@
  */
 
 import { columnRef } from "../mapper/definition.ts";
-import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
+import { joinCondition } from "../mapper/join_condition.ts";
+import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
 import type { ManyRef, Ref } from "../mapper/types.ts";
 import { allOf, type Condition, conditionNode, Expression } from "../sql/expression.ts";
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
@@ -24,7 +25,7 @@ function refsOf(mapper: Mapper, source: TableSource): Record<string, unknown> {
   const result: Record<string, unknown> = Object.create(null);
   for (const column of mapper.columns) result[column.property] = columnRef(column.defined, source);
   for (const relation of mapper.relations.values()) {
-    if (relation.kind === "hasMany") result[relation.property] = manyRef(relation, source);
+    if (isToMany(relation)) result[relation.property] = manyRef(relation, source);
   }
   return result;
 }
@@ -34,9 +35,7 @@ function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object>
   /** A subquery over the related rows, with a source of its own. */
   const related = (columns: readonly Node[], where: Where, negate = false): SelectNode => {
     const inner: TableSource = { ...relation.target.source };
-    const join = columnRef(relation.targetColumn.defined, inner)
-      .eq(columnRef(relation.localColumn.defined, source));
-    const conditions = [join];
+    const conditions = [joinCondition(relation, source, inner)];
     if (where !== undefined) {
       const given = where(refsOf(relation.target, inner) as unknown as Ref<object>);
       conditionNode(given, `The condition on "${relation.property}"`);

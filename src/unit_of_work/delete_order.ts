@@ -8,6 +8,7 @@
 import { InputError } from "../errors.ts";
 import { type InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { Column } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
 
 /** A row to be deleted. */
@@ -92,13 +93,13 @@ function findReferences(doomed: readonly Doomed[]): Reference[] {
 
 function* keysWithin(mappers: readonly Mapper[]) {
   for (const from of mappers) {
-    for (const { column, target: table, targetColumn } of from.table.foreignKeys) {
-      const target = mappers.find((mapper) => mapper.table === table);
+    for (const key of from.table.foreignKeys) {
+      const target = mappers.find((mapper) => mapper.table === key.target);
       if (target === undefined) continue;
-      const columns = [from.table.columns.indexOf(column as typeof from.columns[number])];
-      const targetColumns = [
-        target.table.columns.indexOf(targetColumn as typeof target.columns[number]),
-      ];
+      const indexes = (all: readonly Column[], some: readonly Column[]) =>
+        some.map((column) => all.indexOf(column));
+      const columns = indexes(from.columns, key.columns);
+      const targetColumns = indexes(target.columns, key.targetColumns);
       yield { from, target, columns, targetColumns };
     }
   }

@@ -11,29 +11,10 @@ import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driv
 import type { Mapper } from "../mapper/mapper.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan.ts";
-import type { IdentityMap } from "./identity_map.ts";
+import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
-
-/** What a flush needs of a connection: statements are carried out in call order. */
-export interface StatementRunner {
-  /** Runs one statement. */
-  run(statement: DriverStatement, call?: CallOptions): Promise<DriverResult>;
-}
-
-/** What a flush works on. */
-export interface FlushTarget {
-  /** The connection, inside a transaction. */
-  readonly connection: StatementRunner;
-  /** The database's spelling. */
-  readonly dialect: Dialect;
-  /** Where new objects are entered. */
-  readonly identityMap: IdentityMap;
-  /** Where a rollback finds what to put back. */
-  readonly journal: Journal;
-  /** Signal and limit of each statement. */
-  readonly call: CallOptions;
-}
+import { joinMembers, partMembers } from "./membership.ts";
 
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
@@ -43,7 +24,9 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   }
   for (const update of plan.updates) completeUpdate(update);
   await settle([
+    ...partMembers(plan.parted, target),
     ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
+    ...joinMembers(plan.joined, target),
     ...plan.deletes.map((group) => deleteGroup(group, target)),
   ]);
   keepRelations(plan.relations, target.journal);
@@ -242,13 +225,18 @@ function dropStaleRelations(
   if (related === undefined) return;
   for (const relation of mapper.relations.values()) {
     if (relation.kind !== "belongsTo" || !Object.hasOwn(object, relation.property)) continue;
-    if (!changed.includes(mapper.columns.indexOf(relation.localColumn))) continue;
-    const parent = (object as Record<string, unknown>)[relation.property] as object | null;
-    const parentKey = parent === null
-      ? null
-      : (parent as Record<string, unknown>)[relation.targetColumn.property];
-    if (parentKey !== (object as Record<string, unknown>)[relation.localColumn.property]) {
-      delete (object as Record<string, unknown>)[relation.property];
+    const { localColumns, targetColumns, property } = relation;
+    const touched = localColumns.some((column) => changed.includes(mapper.columns.indexOf(column)));
+    if (!touched) continue;
+    const own = object as Record<string, unknown>;
+    const parent = own[property] as Record<string, unknown> | null;
+    const fits = localColumns.every((column, i) =>
+      own[column.property] === (parent === null ? null : parent[targetColumns[i]!.property])
+    );
+    if (
+      !fits && !(parent === null && localColumns.some((column) => own[column.property] === null))
+    ) {
+      delete own[property];
     }
   }
 }

@@ -13,6 +13,7 @@ import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
 import type { Link } from "./links.ts";
+import type { Membership, Memberships } from "./membership.ts";
 
 /** A key of a new row that is known only when its parent has been inserted. */
 export interface PendingKey {
@@ -74,6 +75,10 @@ export interface FlushPlan {
   readonly updates: readonly Update[];
   /** After the updates: rows of one class each, in the order in which they go. */
   readonly deletes: readonly (readonly Delete[])[];
+  /** Rows of tables between to be added, once the rows they refer to are there. */
+  readonly joined: readonly Membership[];
+  /** Rows of tables between to be removed. */
+  readonly parted: readonly Membership[];
   /** What the relations of objects are once all that is written. */
   readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
@@ -96,6 +101,8 @@ export interface FlushInput {
   readonly deleted: readonly { readonly object: object; readonly state: InstanceState }[];
   /** Keys that follow objects. */
   readonly links: readonly Link[];
+  /** Rows of tables between. */
+  readonly memberships: Memberships;
   /** The relations of new objects, and of others those that changed. */
   readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
@@ -141,6 +148,8 @@ export function planFlush(input: FlushInput): FlushPlan {
     inserts: layers,
     updates: [...updates.values()].filter((update) => touches(update)),
     deletes,
+    joined: input.memberships.joined,
+    parted: input.memberships.parted,
     relations: input.relations,
   };
 }

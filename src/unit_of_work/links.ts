@@ -8,7 +8,7 @@
 import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
-import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
+import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
 import { describe } from "../sql/expression.ts";
 
 /** `child[column]` has to become `parent[parentColumn]`, or null without a parent. */
@@ -23,12 +23,24 @@ export interface Link {
   readonly parentColumn: MappedColumn;
 }
 
+/** What was put into a relation of an object, and what was taken out. */
+export interface RelationChange {
+  /** Whose relation. */
+  readonly owner: object;
+  /** Which one. */
+  readonly relation: MappedRelation;
+  /** The objects that are new in it. */
+  readonly added: readonly object[];
+  /** The objects that are no longer in it. */
+  readonly removed: readonly object[];
+}
+
 /** Who wants to know what a walk finds. */
 export interface LinkVisitor {
   /** An object reached over a relation; a transient one joins the session. */
   reached(object: object): void;
-  /** A key that follows an object. */
-  link(link: Link): void;
+  /** A relation that changed. */
+  changed(change: RelationChange): void;
 }
 
 /** Visits the relations of `object` that are loaded or assigned. */
@@ -41,58 +53,67 @@ export function visitRelations(
   for (const relation of mapper.relations.values()) {
     if (!Object.hasOwn(object, relation.property)) continue;
     const value = (object as Record<string, unknown>)[relation.property];
-    const known = state?.related?.has(relation.property) ?? false;
-    const before = known ? state!.related!.get(relation.property) : undefined;
-    if (relation.kind === "belongsTo") visitOne(object, mapper, relation, value, before, visitor);
-    else visitMany(object, mapper, relation, value, before as readonly object[], visitor);
+    const before = state?.related?.get(relation.property);
+    if (value === before && !Array.isArray(value)) continue;
+    const old = new Set(membersOf(before));
+    const added: object[] = [];
+    for (const member of isToMany(relation) ? arrayOf(value, mapper, relation) : membersOf(value)) {
+      if (old.delete(member as object)) continue;
+      check(member, mapper, relation);
+      visitor.reached(member as object);
+      added.push(member as object);
+    }
+    // A reference that was not known before and is null now says something, too.
+    if (added.length > 0 || old.size > 0 || (value === null && before === undefined)) {
+      visitor.changed({ owner: object, relation, added, removed: [...old] });
+    }
   }
 }
 
-function visitOne(
-  object: object,
-  mapper: Mapper,
-  relation: MappedRelation,
-  value: unknown,
-  before: unknown,
-  visitor: LinkVisitor,
-): void {
-  if (value === before) return;
-  if (value !== null) check(value, mapper, relation);
-  const parent = value as object | null;
-  if (parent !== null) visitor.reached(parent);
-  const { localColumn: column, targetColumn: parentColumn } = relation;
-  visitor.link({ child: object, column, parent, parentColumn });
+/** The objects of a relation's value. */
+export function membersOf(value: unknown): readonly object[] {
+  return Array.isArray(value) ? value : value === null || value === undefined ? [] : [value];
 }
 
-function visitMany(
-  object: object,
-  mapper: Mapper,
-  relation: MappedRelation,
-  value: unknown,
-  before: readonly object[] = [],
-  visitor: LinkVisitor,
-): void {
-  if (!Array.isArray(value)) {
-    throw new InputError(
-      `"${mapper.name}.${relation.property}" is ${describe(value)} and must be an array`,
-      { hint: `Assign an array of ${relation.target.name}` },
+function arrayOf(value: unknown, mapper: Mapper, relation: MappedRelation): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new InputError(
+    `"${mapper.name}.${relation.property}" is ${describe(value)} and must be an array`,
+    { hint: `Assign an array of ${relation.target.name}` },
+  );
+}
+
+/** The keys that follow from a change. */
+export function* linksOf({ owner, relation, added, removed }: RelationChange): Generator<Link> {
+  const { kind, localColumns, targetColumns } = relation;
+  if (kind === "manyToMany") return;
+  if (kind === "belongsTo") {
+    yield* link(owner, localColumns, added[0] ?? null, targetColumns);
+    return;
+  }
+  for (const child of added) yield* link(child, targetColumns, owner, localColumns);
+  for (const child of removed) {
+    const stillOurs = targetColumns.every((column, i) =>
+      (child as Record<string, unknown>)[column.property] ===
+        (owner as Record<string, unknown>)[localColumns[i]!.property]
     );
-  }
-  const { targetColumn: column, localColumn: parentColumn } = relation;
-  const old = new Set<unknown>(before);
-  for (const child of value) {
-    if (old.delete(child)) continue;
-    check(child, mapper, relation);
-    visitor.reached(child);
-    visitor.link({ child, column, parent: object, parentColumn });
-  }
-  for (const removed of old as Set<object>) {
-    const state = Managed.stateOf(removed);
-    const key = (removed as Record<string, unknown>)[column.property];
-    const stillOurs = key === (object as Record<string, unknown>)[parentColumn.property];
     // Deleted, or moved to another parent by its key: nothing is left to unlink.
-    if (state?.status !== "persistent" || !stillOurs) continue;
-    visitor.link({ child: removed, column, parent: null, parentColumn });
+    if (Managed.stateOf(child)?.status !== "persistent" || !stillOurs) continue;
+    yield* link(child, targetColumns, null, localColumns);
+  }
+}
+
+function* link(
+  child: object,
+  columns: readonly MappedColumn[],
+  parent: object | null,
+  parentColumns: readonly MappedColumn[],
+): Generator<Link> {
+  // A composite key refers to nothing as soon as one of its columns is null.
+  const cleared = parent === null ? columns.filter((column) => column.nullable) : [];
+  for (const [i, column] of columns.entries()) {
+    if (cleared.length > 0 && !cleared.includes(column)) continue;
+    yield { child, column, parent, parentColumn: parentColumns[i]! };
   }
 }
 

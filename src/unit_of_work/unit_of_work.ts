@@ -5,7 +5,7 @@
  * @module
  */
 
-import { InstanceStateError } from "../errors.ts";
+import { InstanceStateError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import { setRelation } from "../mapper/define.ts";
@@ -13,11 +13,31 @@ import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_s
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { flush, keepRelations, type StatementRunner } from "./flush.ts";
+import { flush, keepRelations } from "./flush.ts";
+import type { StatementRunner } from "./flush_target.ts";
 import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
 import { IdentityMap } from "./identity_map.ts";
 import { Journal, type Note, stateOf } from "./journal.ts";
-import { inStep, type Link, relationsOf, visitRelations } from "./links.ts";
+import {
+  inStep,
+  type Link,
+  linksOf,
+  type RelationChange,
+  relationsOf,
+  visitRelations,
+} from "./links.ts";
+import { cascaded, leaving, orphansOf } from "./cascade.ts";
+import { synchronise } from "./inverse.ts";
+import { Memberships } from "./membership.ts";
+
+/** What the objects of a session look like at one moment. */
+interface Picture {
+  readonly changed: FlushInput["changed"][number][];
+  readonly changes: RelationChange[];
+  readonly links: Link[];
+  readonly memberships: Memberships;
+  readonly relations: Map<object, Map<string, unknown>>;
+}
 
 /** The objects of one session. */
 export class UnitOfWork {
@@ -50,8 +70,11 @@ export class UnitOfWork {
 
   /** Managed objects that differ from their rows, or whose relations changed. */
   get dirty(): object[] {
-    const { changed, links } = this.#picture({ join: false });
+    const { changed, links, memberships } = this.#picture({ join: false });
     const dirty = new Set(changed.map(({ object }) => object));
+    for (const { owner } of memberships.all()) {
+      if (Managed.stateOf(owner)?.status === "persistent") dirty.add(owner);
+    }
     for (const { child } of links) {
       if (Managed.stateOf(child)?.status === "persistent") dirty.add(child);
     }
@@ -84,7 +107,7 @@ export class UnitOfWork {
     const visit = (next: object): void =>
       visitRelations(next, this.#registry.mapperOf(next), Managed.stateOf(next), {
         reached,
-        link: () => {},
+        changed: () => {},
       });
     try {
       reached(object);
@@ -102,6 +125,7 @@ export class UnitOfWork {
     const mapper = this.#registry.mapperOf(object);
     const state = Managed.stateOf(object);
     if (state === undefined) {
+      assertWritable(mapper, "added");
       Managed.setState(object, new InstanceState(mapper, "pending", this.#owner));
       this.#pending.add(object);
       return true;
@@ -116,22 +140,36 @@ export class UnitOfWork {
     );
   }
 
-  /** Marks an object for deletion; a pending one is simply forgotten. */
+  /**
+   * Marks an object for deletion, and what hangs on it by `cascade`; a pending one is simply
+   * forgotten.
+   *
+   * @throws {InstanceStateError} when it is not of this session.
+   * @throws {UsageError} when a relation to cascade over is not loaded.
+   */
   delete(object: object): void {
-    const mapper = this.#registry.mapperOf(object);
+    const reached = new Set([object]);
+    // A set goes on with what is added to it meanwhile.
+    for (const next of reached) {
+      assertWritable(this.#registry.mapperOf(next), "deleted");
+      this.#assertDeletable(next);
+      for (const other of cascaded(next, this.#registry.mapperOf(next))) reached.add(other);
+    }
+    for (const next of reached) {
+      if (Managed.stateOf(next)!.status === "pending") this.#forget(next);
+      else this.#deleted.add(next);
+    }
+  }
+
+  #assertDeletable(object: object): void {
     const state = Managed.stateOf(object);
-    if (state?.owner === this.#owner && state.status === "pending") {
-      this.#forget(object);
-      return;
-    }
-    if (state?.owner !== this.#owner || state.status !== "persistent") {
-      const found = state === undefined ? "transient" : state.status;
-      throw new InstanceStateError(
-        `${mapper.describe(object)} is ${found} and cannot be deleted by this session`,
-        { hint: "Load it in this session first" },
-      );
-    }
-    this.#deleted.add(object);
+    const found = state === undefined ? "transient" : state.status;
+    if (state?.owner === this.#owner && (found === "pending" || found === "persistent")) return;
+    throw new InstanceStateError(
+      `${this.#registry.mapperOf(object).describe(object)} is ${found} and cannot be deleted by ` +
+        `this session`,
+      { hint: "Load it in this session first" },
+    );
   }
 
   /** A pending object becomes transient again. */
@@ -143,8 +181,8 @@ export class UnitOfWork {
   /** True if a flush would send something. */
   get hasChanges(): boolean {
     if (this.#pending.size > 0 || this.#deleted.size > 0) return true;
-    const { changed, links } = this.#picture({ join: false });
-    return changed.length > 0 || links.length > 0;
+    const { changed, links, memberships } = this.#picture({ join: false });
+    return changed.length > 0 || links.length > 0 || memberships.size > 0;
   }
 
   /** True if the object differs from its row. */
@@ -155,27 +193,23 @@ export class UnitOfWork {
   }
 
   /** Looks at all objects once. With `join`, new objects found over relations become pending. */
-  #picture({ join }: { join: boolean }): {
-    changed: FlushInput["changed"][number][];
-    links: Link[];
-    relations: Map<object, Map<string, unknown>>;
-  } {
-    const relations = new Map<object, Map<string, unknown>>();
-    const changed: FlushInput["changed"][number][] = [];
-    const links: Link[] = [];
+  #picture({ join }: { join: boolean }): Picture {
+    const relations: Picture["relations"] = new Map();
+    const changed: Picture["changed"] = [];
+    const changes: RelationChange[] = [];
     const queue = [...this.#pending];
     const visitor = {
       reached: (object: object) => {
         if (join && this.#join(object)) queue.push(object);
       },
-      link: (link: Link) => {
-        // The key of a row that goes is of no interest any more.
-        if (!this.#deleted.has(link.child)) links.push(link);
-      },
+      changed: (change: RelationChange) => changes.push(change),
     };
     this.identityMap.forEach((object) => {
-      if (this.#deleted.size > 0 && this.#deleted.has(object)) return;
       const state = stateOf(object);
+      if (this.#deleted.size > 0 && this.#deleted.has(object)) {
+        changes.push(...leaving(object, state));
+        return;
+      }
       const columns = state.shape!.changes(object, state.row!);
       if (columns !== null) changed.push({ object, state, columns });
       if (state.related === undefined || inStep(object, state.mapper, state.related)) return;
@@ -190,7 +224,29 @@ export class UnitOfWork {
       relations.set(object, related);
       visitRelations(object, mapper, undefined, visitor);
     }
-    return { changed, links, relations };
+    const links: Link[] = [];
+    const memberships = new Memberships();
+    for (const change of changes) {
+      if (change.relation.kind === "manyToMany") memberships.note(change);
+      for (const link of linksOf(change)) {
+        // The key of a row that goes is of no interest any more.
+        if (!this.#deleted.has(link.child)) links.push(link);
+      }
+    }
+    return { changed, changes, links, memberships, relations };
+  }
+
+  /** The picture of a flush: both sides of relations in step, orphans marked for deletion. */
+  #settled(): Picture {
+    let picture = this.#picture({ join: true });
+    if (picture.changes.length === 0) return picture;
+    if (synchronise(picture.changes, this.identityMap, this.#dialect.name)) {
+      picture = this.#picture({ join: true });
+    }
+    const orphans = orphansOf(picture);
+    if (orphans.length === 0) return picture;
+    for (const orphan of orphans) this.delete(orphan);
+    return this.#picture({ join: true });
   }
 
   /**
@@ -202,14 +258,15 @@ export class UnitOfWork {
   plan(): FlushPlan | undefined {
     const journal = this.#journals.at(-1);
     if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
-    const { changed, links, relations } = this.#picture({ join: true });
+    const { changed, links, memberships, relations } = this.#settled();
     if (
-      changed.length === 0 && links.length === 0 && this.#pending.size === 0 &&
-      this.#deleted.size === 0
+      changed.length === 0 && links.length === 0 && memberships.size === 0 &&
+      this.#pending.size === 0 && this.#deleted.size === 0
     ) {
       keepRelations(relations, journal);
       return undefined;
     }
+    for (const { state } of changed) assertWritable(state.mapper, "changed");
     const plan = planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
@@ -220,6 +277,7 @@ export class UnitOfWork {
       changed,
       deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
       links,
+      memberships,
       relations,
     });
     // Noted before anything is sent, so that a failure in the middle finds every object.
@@ -252,7 +310,7 @@ export class UnitOfWork {
     let clean = true;
     visitRelations(object, state.mapper, state, {
       reached: () => clean = false,
-      link: () => clean = false,
+      changed: () => clean = false,
     });
     return clean;
   }
@@ -318,6 +376,14 @@ export class UnitOfWork {
     this.#deleted.clear();
     this.#journals.length = 0;
   }
+}
+
+function assertWritable({ readOnly, name }: Mapper, verb: string): void {
+  if (!readOnly) return;
+  throw new UsageError(`${name} is read-only and cannot be ${verb}`, {
+    hint: "Change the tables behind it, or leave out readOnly in its entity()",
+    code: "READ_ONLY_ENTITY",
+  });
 }
 
 function detach(state: InstanceState): void {

@@ -1,0 +1,69 @@
+/**
+ * Cascades: what a relation's `cascade` says of objects that are deleted or taken out of it.
+ *
+ * @module
+ */
+
+import { UsageError } from "../errors.ts";
+import { type InstanceState, Managed } from "../mapper/instance_state.ts";
+import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
+import { type Link, linksOf, membersOf, type RelationChange } from "./links.ts";
+
+/**
+ * The objects that are deleted along with `object`.
+ *
+ * @throws {UsageError} when they are not known, and the database does not see to it either.
+ */
+export function* cascaded(object: object, mapper: Mapper): Generator<object> {
+  for (const relation of mapper.relations.values()) {
+    if (relation.cascade === "save") continue;
+    const { property } = relation;
+    if (Object.hasOwn(object, property)) {
+      for (const other of membersOf((object as Record<string, unknown>)[property])) {
+        const status = Managed.stateOf(other)?.status;
+        if (status === "persistent" || status === "pending") yield other;
+      }
+    } else if (Managed.stateOf(object)?.status === "persistent" && !databaseCascades(relation)) {
+      throw new UsageError(
+        `${mapper.describe(object)} is deleted along with its "${property}", which are not loaded`,
+        { hint: `Load them with .selectin("${property}"), or declare onDelete: "cascade"` },
+      );
+    }
+  }
+}
+
+function databaseCascades({ target, targetColumns, kind }: MappedRelation): boolean {
+  return kind !== "manyToMany" && kind !== "belongsTo" &&
+    target.table.foreignKeys.some(({ columns, onDelete }) =>
+      onDelete === "cascade" && columns.length === targetColumns.length &&
+      targetColumns.every((column) => columns.includes(column))
+    );
+}
+
+/** Rows of tables between that go along with a deleted object. */
+export function* leaving(owner: object, state: InstanceState): Generator<RelationChange> {
+  for (const relation of state.mapper.relations.values()) {
+    if (relation.kind !== "manyToMany") continue;
+    const removed = membersOf(state.related?.get(relation.property));
+    if (removed.length > 0) yield { owner, relation, added: [], removed };
+  }
+}
+
+/** Objects that were taken out of a relation that owns them, and into no other. */
+export function orphansOf(
+  { changes, links }: {
+    readonly changes: readonly RelationChange[];
+    readonly links: readonly Link[];
+  },
+): object[] {
+  const owning = changes.filter(({ relation, removed }) =>
+    relation.cascade === "all-orphans" && removed.length > 0
+  );
+  if (owning.length === 0) return [];
+  const adopted = new Set(links.filter(({ parent }) => parent !== null).map(({ child }) => child));
+  const orphans = owning.flatMap((change) =>
+    [...linksOf(change)].filter(({ parent, child }) => parent === null && !adopted.has(child))
+      .map(({ child }) => child)
+  );
+  return [...new Set(orphans)];
+}

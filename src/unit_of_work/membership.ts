@@ -1,0 +1,142 @@
+/**
+ * Memberships: the rows of the tables between, of `manyToMany`. Added and removed as array-bound
+ * statements, one for each relation.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors.ts";
+import type { Column } from "../schema/table.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import type { Association, MappedRelation } from "../mapper/mapper.ts";
+import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import type { FlushTarget } from "./flush_target.ts";
+import { stateOf } from "./journal.ts";
+import type { RelationChange } from "./links.ts";
+
+/** That one object is in the relation of another. */
+export interface Membership {
+  /** Which relation. */
+  readonly relation: MappedRelation;
+  /** Whose relation. */
+  readonly owner: object;
+  /** The object in it. */
+  readonly member: object;
+}
+
+/** What changed in the tables between; what both sides say is said once. */
+export class Memberships {
+  /** To be added. */
+  readonly joined: Membership[] = [];
+  /** To be removed. */
+  readonly parted: Membership[] = [];
+  readonly #seen = new Map<unknown, Map<object, Set<object>>>();
+
+  /** How many there are. */
+  get size(): number {
+    return this.joined.length + this.parted.length;
+  }
+
+  /** All of them. */
+  all(): Membership[] {
+    return [...this.joined, ...this.parted];
+  }
+
+  /** Takes a change of a `manyToMany` relation. */
+  note({ relation, owner, added, removed }: RelationChange): void {
+    for (const member of added) this.#push(this.joined, { relation, owner, member });
+    for (const member of removed) this.#push(this.parted, { relation, owner, member });
+  }
+
+  #push(list: Membership[], membership: Membership): void {
+    const { relation, owner, member } = membership;
+    // Seen from the side whose columns come first.
+    const { table, from, to } = relation.through!;
+    const forward = table.columns.indexOf(from[0]!) < table.columns.indexOf(to[0]!);
+    const [left, right] = forward ? [owner, member] : [member, owner];
+    let lefts = this.#seen.get(table);
+    if (lefts === undefined) this.#seen.set(table, lefts = new Map());
+    let rights = lefts.get(left);
+    if (rights === undefined) lefts.set(left, rights = new Set());
+    if (rights.has(right)) return;
+    rights.add(right);
+    list.push(membership);
+  }
+}
+
+/** Removes rows; one that is gone already is no matter. */
+export function partMembers(parted: readonly Membership[], target: FlushTarget): Promise<void>[] {
+  return grouped(parted).map(async (group) => {
+    const through = group[0]!.relation.through!;
+    const shape = { table: through.table, keys: [...through.from, ...through.to] };
+    const statements = target.dialect.deleteRows(shape, group.map(keysOf));
+    await Promise.all(statements.map((s) => target.connection.run(s, target.call)));
+  });
+}
+
+/** Adds rows; one that is there already is no matter. */
+export function joinMembers(joined: readonly Membership[], target: FlushTarget): Promise<void>[] {
+  return grouped(joined).map(async (group) => {
+    const { relation } = group[0]!;
+    const through = relation.through!;
+    const extras = extraColumns(through, relation, target.dialect.name);
+    const shape = {
+      table: through.table,
+      columns: [...through.from, ...through.to, ...extras.map(({ column }) => column)],
+      returning: [],
+      onConflict: { target: [], update: [] },
+    };
+    const rows = group.map((membership) => [
+      ...keysOf(membership),
+      ...extras.map(({ value }) => value()),
+    ]);
+    const statements = target.dialect.insertRows(shape, rows);
+    await Promise.all(statements.map((s) => target.connection.run(s, target.call)));
+  });
+}
+
+function grouped(memberships: readonly Membership[]): Membership[][] {
+  return [...Map.groupBy(memberships, ({ relation }) => relation).values()];
+}
+
+function keysOf({ relation, owner, member }: Membership): WireRow {
+  return [
+    ...wires(owner, relation.localColumns),
+    ...wires(member, relation.targetColumns),
+  ];
+}
+
+function wires(object: object, columns: readonly MappedColumn[]): WireRow {
+  const { mapper, row } = stateOf(object);
+  return columns.map((column) => row![mapper.columns.indexOf(column)]!);
+}
+
+/** Columns of an association entity that JavaScript gives a default. */
+function extraColumns(
+  { mapper, from, to }: Association,
+  relation: MappedRelation,
+  dialect: DialectName,
+): { column: Column; value: () => WireValue }[] {
+  const extras: { column: Column; value: () => WireValue }[] = [];
+  for (const column of mapper?.columns ?? []) {
+    if (from.includes(column) || to.includes(column)) continue;
+    const { defaultValue } = column.defined.spec;
+    if (defaultValue !== undefined) {
+      const { value } = defaultValue;
+      const codec = column.type.codec[dialect];
+      extras.push({
+        column,
+        value: () => {
+          const given: unknown = typeof value === "function" ? value() : value;
+          return given === null ? null : codec.encode(given, column.label);
+        },
+      });
+    } else if (!column.nullable && !column.generated && column.defaultSql === undefined) {
+      throw new InputError(
+        `A link cannot be added to "${relation.property}": "${column.label}" has no value`,
+        { hint: `Add a new ${mapper!.name}({ … }) instead, or give the column a default` },
+      );
+    }
+  }
+  return extras;
+}
