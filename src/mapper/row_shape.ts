@@ -67,8 +67,13 @@ function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
 function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {
   const lines = columns.map(({ property }, i) => {
     const codec = codecs[i]!;
+    const asIs = codec.inline?.("w") === "w";
     const same = codec.same === undefined
       ? `${decodeSource(codec, i, "w")} === v`
+      // What nobody touched is the very same value: that needs no call. Zero is looked at closer,
+      // because === overlooks its sign.
+      : asIs
+      ? `v === w && v !== 0 || c[${i}].same(v, w)`
       : `c[${i}].same(v, w)`;
     return `v = o[${JSON.stringify(property)}]; w = r[${i}];
       if (v === null || w === null ? v !== w : !(${same})) (d ??= []).push(${i});`;
