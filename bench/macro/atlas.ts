@@ -141,9 +141,11 @@ function bareSqlite(url: string): Contender {
   };
 }
 
-/** JSON travels as text: neither driver makes an array of it. */
+/** JSON and booleans travel as text: npm `postgres` makes no arrays of them. */
+const asText = (type: string) => type === "jsonb" || type === "bool";
+
 function unnest(table: string, columns: Columns): string {
-  const wire = (type: string) => type === "jsonb" ? "text" : type;
+  const wire = (type: string) => asText(type) ? "text" : type;
   const arrays = columns.map(([, type], i) => `$${i + 1}::${wire(type)}[]`).join(", ");
   const selected = columns.map(([name, type]) => `${snake(name)}::${type}`).join(", ");
   return `insert into ${table} (${names(columns)})
@@ -157,7 +159,7 @@ function* chunks(columns: Columns, rows: Iterable<Record<string, unknown>>) {
   for (const row of rows) {
     for (let i = 0; i < columns.length; i++) {
       const [name, type] = columns[i]!;
-      chunk[i]!.push(type === "jsonb" ? JSON.stringify(row[name]) : row[name]);
+      chunk[i]!.push(asText(type) ? JSON.stringify(row[name]) : row[name]);
     }
     if (chunk[0]!.length < CHUNK) continue;
     yield chunk;

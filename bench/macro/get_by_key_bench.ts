@@ -3,14 +3,14 @@
 import { Book } from "../support/library.ts";
 import { bench, type Workload } from "../support/workload.ts";
 
-const COUNT = 2_000;
+const COUNT = 500;
 /** Spread over the table, and no key twice. */
 const keys = Array.from({ length: COUNT }, (_, i) => 1 + i * 467 % 1_000_000);
 
 /** See above. */
 export const getByKey: Workload = {
   name: "get",
-  title: "2,000 point selects by key, one connection, a session each",
+  title: "500 point selects by key, one connection, a session each",
   gate: 1.20,
   expected: keys.reduce((sum, key) => sum + key % 900, 0),
   async raw(sql) {
