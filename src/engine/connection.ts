@@ -178,7 +178,7 @@ export class Connection implements AsyncDisposable {
     return await this.hold(() => inTransaction(transaction, fn));
   }
 
-  async #begin(options: TransactionOptions, attempt: number): Promise<Transaction> {
+  async #begin(options: TransactionOptions, attempt: number | undefined): Promise<Transaction> {
     const link = this.#link;
     const how = checkBeginOptions(options);
     const { signal, timeout, idempotencyKey } = options;
@@ -187,7 +187,7 @@ export class Connection implements AsyncDisposable {
     if (idempotencyKey !== undefined && link.transaction === undefined) {
       await keys.prepare((statement) => link.run(statement, { signal }));
     }
-    await link.begin(transaction, how, { signal, timeout });
+    await link.begin(transaction, how, { signal, timeout }, attempt !== undefined);
     link.escape = options.escape ?? link.context.escape;
     if (idempotencyKey === undefined) return transaction;
     try {
@@ -201,7 +201,7 @@ export class Connection implements AsyncDisposable {
     return transaction;
   }
 
-  #made(options: TransactionOptions, attempt: number): Transaction {
+  #made(options: TransactionOptions, attempt = 1): Transaction {
     const { readOnly = false, idempotencyKey } = options;
     return new Transaction(this.#link, { readOnly, attempt, idempotencyKey });
   }
@@ -209,15 +209,18 @@ export class Connection implements AsyncDisposable {
   /**
    * Begins a transaction whose begin shares the round trip of its first statement, for the layers
    * above. Where begin may have to wait, for a lock on SQLite or for a key, it is waited for.
+   *
+   * @param attempt How often the function of a `begin()` has run, this time included; absent for a short
+   * transaction of our own, whose place in the program nobody wants to know.
    */
-  async beginSoon(options: TransactionOptions = {}, attempt = 1): Promise<Transaction> {
+  async beginSoon(options: TransactionOptions = {}, attempt?: number): Promise<Transaction> {
     const link = this.#link;
     if (link.context.dialect.name !== "postgres" || options.idempotencyKey !== undefined) {
       return await this.#begin(options, attempt);
     }
     const how = checkBeginOptions(options);
     const transaction = this.#made(options, attempt);
-    link.beginSoon(transaction, how);
+    link.beginSoon(transaction, how, attempt !== undefined);
     link.escape = options.escape ?? link.context.escape;
     return transaction;
   }
@@ -233,7 +236,7 @@ export class Connection implements AsyncDisposable {
   /** Takes an advisory lock and keeps this connection for it, for the engine. */
   async advisoryLock(key: string | bigint, options: AdvisoryLockOptions): Promise<AdvisoryLock> {
     const link = this.#link;
-    const transaction = await this.#begin({ readOnly: true, signal: options.signal }, 1);
+    const transaction = await this.#begin({ readOnly: true, signal: options.signal }, undefined);
     link.expectLong();
     // The server must not end it for being idle: that is all it does.
     const patient = "set local idle_in_transaction_session_timeout = 0";

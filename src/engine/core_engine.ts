@@ -89,7 +89,6 @@ export class CoreEngine implements AsyncDisposable {
       escape: settings.escape,
       watch: new TransactionWatch({
         after: settings.transactionWarnAfter,
-        trace: settings.traceTransactions,
         report: (report) => this.#onLeak(report),
       }),
       keys: new CommitKeys(

@@ -240,8 +240,9 @@ export class Link {
     transaction: OpenTransaction,
     options: BeginOptions,
     call: CallOptions | undefined,
+    traced = false,
   ): Promise<void> {
-    this.#claim(transaction);
+    this.#claim(transaction, traced);
     try {
       await this.#step("begin", () => this.driver.begin(options, this.limits(call)));
       this.#begun = true;
@@ -258,8 +259,8 @@ export class Link {
    * shares its round trip. If it fails, the connection is destroyed: what was sent behind it must not
    * run outside of a transaction.
    */
-  beginSoon(transaction: OpenTransaction, options: BeginOptions): void {
-    this.#claim(transaction);
+  beginSoon(transaction: OpenTransaction, options: BeginOptions, traced = false): void {
+    this.#claim(transaction, traced);
     const begin = this.#step("begin", () => this.driver.begin(options, this.context.call));
     begin.then(() => {
       if (this.transaction === transaction) this.#begun = true;
@@ -306,7 +307,7 @@ export class Link {
     if (this.#task !== undefined) this.#task.note = text;
   }
 
-  #claim(transaction: OpenTransaction): void {
+  #claim(transaction: OpenTransaction, traced: boolean): void {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
     if (this.transaction?.kind === "stream") {
@@ -323,7 +324,7 @@ export class Link {
     this.transaction = transaction;
     this.answered = false;
     if (transaction.kind === "transaction") {
-      this.lease.task = this.#task = this.context.watch.begin();
+      this.lease.task = this.#task = this.context.watch.begin(traced);
     }
   }
 

@@ -7,25 +7,38 @@ import { placeIn, traceHere } from "./place.ts";
 export interface TransactionWatchOptions {
   /** Report those open for longer than so many milliseconds; 0 is never. */
   readonly after: number;
-  /** Keep the place that began each. */
-  readonly trace: boolean;
   /** Told of each, once. */
   readonly report: (report: LeakReport) => void;
 }
 
-/** Nothing here leads to a connection, so that forgotten ones can be collected. */
+/**
+ * How long a trace is kept as it is, in milliseconds. To make a text of it takes fifty times as long
+ * as to take it, and most transactions end before; but it keeps every `this` of its frames, by
+ * which a forgotten transaction would never be found.
+ */
+const TRACE_LIFETIME = 1_000;
+
 class OpenTask implements LeaseTask {
   readonly since = Date.now();
   note: string | undefined;
   reported = false;
-  readonly #trace: Error | undefined;
+  #trace: Error | undefined;
+  #stack: string | undefined;
 
-  constructor(trace: boolean) {
-    this.#trace = trace ? traceHere() : undefined;
+  constructor(trace: Error | undefined) {
+    this.#trace = trace;
   }
 
   get stack(): string | undefined {
-    return this.#trace === undefined ? undefined : placeIn(this.#trace).stack;
+    if (this.#trace !== undefined) this.#stack = placeIn(this.#trace).stack;
+    this.#trace = undefined;
+    return this.#stack;
+  }
+
+  /** When there is something to do about it, in milliseconds since the epoch. */
+  due(after: number): number {
+    if (this.#trace !== undefined) return this.since + Math.min(after, TRACE_LIFETIME);
+    return this.reported ? Infinity : this.since + after;
   }
 }
 
@@ -40,17 +53,22 @@ export class TransactionWatch {
     this.#options = options;
   }
 
-  /** A transaction begins. */
-  begin(): LeaseTask {
-    const task = new OpenTask(this.#options.trace);
-    if (this.#options.after > 0) {
+  /**
+   * A transaction begins.
+   *
+   * @param traced The program began it, and wants to know where.
+   */
+  begin(traced: boolean): LeaseTask {
+    const { after } = this.#options;
+    const task = new OpenTask(traced && after > 0 ? traceHere() : undefined);
+    if (after > 0) {
       this.#open.add(task);
-      this.#timer ??= setTimeout(() => this.#report(), this.#wait(this.#options.after));
+      if (this.#timer === undefined) this.#wait(task.due(after) - task.since);
     }
     return task;
   }
 
-  /** It ended, or its connection was forgotten. */
+  /** It ended, or its connection was forgotten, or nobody is to mind it any more. */
   end(task: LeaseTask): void {
     this.#open.delete(task);
     if (this.#open.size === 0) this.close();
@@ -62,32 +80,27 @@ export class TransactionWatch {
     this.#timer = undefined;
   }
 
-  #report(): void {
+  #wait(ms: number): void {
+    this.#timer = setTimeout(() => this.#look(), Math.min(ms, 2 ** 31 - 1));
+  }
+
+  #look(): void {
     this.#timer = undefined;
+    const { after } = this.#options;
     const now = Date.now();
     let next = Infinity;
     for (const task of this.#open as Set<OpenTask>) {
-      if (task.reported) continue;
-      const left = task.since + this.#options.after - now;
-      if (left > 0) {
-        next = Math.min(next, left);
-        continue;
-      }
-      task.reported = true;
-      const { since, note, stack } = task;
-      this.#options.report({
-        kind: "transaction",
-        since,
-        heldFor: now - since,
-        note,
-        stack,
-        task,
-      });
+      if (task.due(after) <= now) this.#mind(task, now);
+      next = Math.min(next, task.due(after));
     }
-    if (next < Infinity) this.#timer = setTimeout(() => this.#report(), this.#wait(next));
+    if (next < Infinity && this.#timer === undefined) this.#wait(Math.max(next - now, 1));
   }
 
-  #wait(ms: number): number {
-    return Math.min(ms, 2 ** 31 - 1);
+  #mind(task: OpenTask, now: number): void {
+    const { since, note, stack } = task;
+    const heldFor = now - since;
+    if (heldFor < this.#options.after || task.reported) return;
+    task.reported = true;
+    this.#options.report({ kind: "transaction", since, heldFor, note, stack, task });
   }
 }
