@@ -528,15 +528,12 @@ export abstract class Compiler {
     this.#ctes.set(cte, entry);
     const scopes = this.#scopes;
     this.#scopes = [];
-    let body = cte.statement.kind === "select" || cte.statement.kind === "compound"
-      ? this.query(cte.statement)
-      : this.#write(cte.statement);
+    let body: string;
     if (cte.step !== undefined) {
       this.#recursive = true;
-      body = `${this.member(cte.statement as QueryNode)} ${cte.step.all ? "union all" : "union"} ${
-        this.member(cte.step.query)
-      }`;
-    }
+      const union = cte.step.all ? "union all" : "union";
+      body = `${this.member(cte.statement as QueryNode)} ${union} ${this.member(cte.step.query)}`;
+    } else body = this.statement(cte.statement);
     this.#scopes = scopes;
     const columns = Array.from({ length: cte.width }, (_, i) => `"c${i}"`).join(", ");
     entry.text = `${entry.name}${columns === "" ? "" : `(${columns})`} as (${body})`;

@@ -6,6 +6,7 @@
  */
 
 import type { Column, PresenceOf, ValueOf } from "../schema/column.ts";
+import type { Averaged } from "../sql/aggregates.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
 import type { Relation } from "./relation.ts";
 
@@ -103,7 +104,7 @@ type LoadedValue<V, R extends string> = [R] extends [never] ? V
   : V extends null ? null
   : With<V, R>;
 
-/** A to-many relation inside a condition. */
+/** A to-many relation inside a query: conditions on and values of the related rows. */
 export interface ManyRef<E> {
   /** At least one of them meets the condition; without a condition: there is one. */
   some(where?: (target: Ref<E>) => Condition): Condition;
@@ -113,20 +114,46 @@ export interface ManyRef<E> {
   every(where: (target: Ref<E>) => Condition): Condition;
   /** How many there are, or how many meet the condition. */
   count(where?: (target: Ref<E>) => Condition): Expression<number>;
+  /** The sum of a number of each; null when there are none. */
+  sum<T extends number | bigint | string | null>(
+    of: (target: Ref<E>) => Expression<T>,
+    where?: (target: Ref<E>) => Condition,
+  ): Expression<T | null>;
+  /** The average of a number of each, as `avg()` gives it; null when there are none. */
+  avg<T extends number | bigint | string | null>(
+    of: (target: Ref<E>) => Expression<T>,
+    where?: (target: Ref<E>) => Condition,
+  ): Expression<Averaged<T> | null>;
+  /** The smallest value; null when there are none. */
+  min<T>(
+    of: (target: Ref<E>) => Expression<T>,
+    where?: (target: Ref<E>) => Condition,
+  ): Expression<T | null>;
+  /** The largest value; null when there are none. */
+  max<T>(
+    of: (target: Ref<E>) => Expression<T>,
+    where?: (target: Ref<E>) => Condition,
+  ): Expression<T | null>;
 }
 
-type RefOf<F> = F extends Relation<"many", infer E> ? ManyRef<E>
-  // deno-lint-ignore no-explicit-any -- matches every to-one relation
-  : F extends Relation<any, any> ? never
-  : Expression<ValueOf<F>>;
+/** What a field is inside a query; `N` is null where the whole entity can be missing. */
+type RefOf<F, N> = F extends Relation<"many", infer E> ? ManyRef<E>
+  : F extends Relation<"one", infer E>
+    ? (null extends E ? NullableRef<NonNullable<E>> : [N] extends [never] ? Ref<E> : NullableRef<E>)
+  : Expression<ValueOf<F> | N>;
 
-/** An entity inside `where`, `orderBy` and the like: its columns as expressions. */
+/**
+ * An entity inside `where`, `orderBy`, `select` and the like: its columns as expressions, its
+ * to-one relations as such entities (they are joined by themselves), its to-many relations with
+ * `some`, `count`, ….
+ */
 export type Ref<E> = RefsOf<FieldsOf<E>>;
 
-/** The columns and to-many relations of a set of declarations, as expressions. */
-export type RefsOf<F> = {
-  readonly [K in keyof F as RefOf<F[K]> extends never ? never : K]: RefOf<F[K]>;
-};
+/** As `Ref`, of an entity that can be missing: behind a nullable relation or a left join. */
+export type NullableRef<E> = RefsOf<FieldsOf<E>, null>;
+
+/** The columns and relations of a set of declarations, as expressions. */
+export type RefsOf<F, N = never> = { readonly [K in keyof F]: RefOf<F[K], N> };
 
 /** The columns of a set of declarations, as expressions. */
 export type ColumnRefs<F> = { readonly [K in ColumnNames<F>]: Expression<ValueOf<F[K]>> };

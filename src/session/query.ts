@@ -5,12 +5,12 @@
  * @module
  */
 
-import { InputError, MultipleResultsError, NoResultError } from "../errors.ts";
+import { InputError, UsageError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
 import { addPaths } from "../loading/paths.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { Result } from "../engine/result.ts";
-import type { EntityClass, Filter, Path, Ref, With } from "../mapper/types.ts";
+import type { EntityClass, Filter, NullableRef, Path, Ref, With } from "../mapper/types.ts";
 import {
   allOf,
   type Condition,
@@ -18,9 +18,13 @@ import {
   describe,
   Expression,
   isSql,
-  Order,
+  type Subquery,
 } from "../sql/expression.ts";
-import { nodeOf } from "../sql/node.ts";
+import { type HasNode, nodeOf, type SelectNode } from "../sql/node.ts";
+import { orderNodes } from "../sql/operand.ts";
+import { Parameter } from "../sql/parameter.ts";
+import type { WireRow } from "../sql/wire.ts";
+import { selectAll } from "../loading/selectin.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type {
   Batches,
@@ -29,9 +33,17 @@ import type {
   BatchProgress,
   EachBatchOptions,
 } from "./batches/batches.ts";
-import { jsonLines } from "./json_lines.ts";
-import type { QueryPlan } from "./query_plan.ts";
-import { refs } from "./refs.ts";
+import { within } from "./queries/callbacks.ts";
+import { bindStatement } from "./queries/binding.ts";
+import { checkCount, countNode } from "./queries/counts.ts";
+import { Ends } from "./queries/ends.ts";
+import { type ExplainOptions, explainStatement, readExplanation } from "./queries/explain.ts";
+import { type Page, type PageOptions, readPage } from "./queries/page.ts";
+import type { RowRunner } from "./queries/row_plan.ts";
+import { From, type OrderTerms, type Rows, type Select } from "./queries/select.ts";
+import type { NullableSelection, Selection } from "./queries/selection.ts";
+import { type QueryPlan, selectOf } from "./query_plan.ts";
+import { refsOf } from "./refs.ts";
 
 /** What a query needs of its session. */
 export interface QueryRunner {
@@ -45,6 +57,10 @@ export interface QueryRunner {
   exists(plan: QueryPlan): Promise<boolean>;
   /** The statement that would be sent. */
   toSQL(plan: QueryPlan): DriverStatement;
+  /** Makes objects of rows that were read, with the relations of the plan. */
+  load(plan: QueryPlan, rows: WireRow[]): Promise<object[]>;
+  /** Reads plain rows. */
+  readonly rows: RowRunner;
   /** A walk that gives its rows one by one. */
   commitEvery(plan: QueryPlan, size: number, options: BatchOptions): Batches<object>;
   /** A walk that gives its rows batch by batch. */
@@ -103,14 +119,36 @@ export interface BatchContext extends BatchInfo {
  * assertEquals((await query.all()).map((pet) => pet.name), ["Bee"]);
  * ```
  */
-export class Query<E extends object, R extends object = E> implements AsyncIterable<R> {
+export class Query<E extends object, R extends object = E> extends Ends<R>
+  implements HasNode, Subquery<R> {
   readonly #runner: QueryRunner;
   readonly #plan: QueryPlan;
+  /** For the compiler's eyes only. */
+  declare readonly rowType?: R;
 
   /** Queries are made by `session.query()`. */
   constructor(runner: QueryRunner, plan: QueryPlan) {
+    super();
     this.#runner = runner;
     this.#plan = plan;
+  }
+
+  protected override get resultName(): string {
+    return this.#plan.mapper.name;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  get [nodeOf](): SelectNode {
+    return selectOf(this.#plan, selectAll(this.#plan.mapper));
+  }
+
+  #within<T>(what: string, callback: (entity: Ref<E>) => T): T {
+    const { mapper, source } = this.#plan;
+    return within(what, [source], [refsOf(mapper, source) as Ref<E>], callback);
   }
 
   #with(change: Partial<QueryPlan>): Query<E, R> {
@@ -119,12 +157,7 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
 
   /** Only rows that meet the condition, and those of earlier calls. */
   where(condition: (entity: Ref<E>) => Condition): Query<E, R> {
-    if (typeof condition !== "function") {
-      throw new InputError(`where() expects a function, found ${describe(condition)}`, {
-        hint: "Write it as where((a) => a.name.eq(name))",
-      });
-    }
-    return this.#and(condition(refs(this.#plan.mapper) as Ref<E>), "where()");
+    return this.#and(this.#within("where()", condition), "where()");
   }
 
   /**
@@ -134,7 +167,7 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
    * @throws {InputError} for a name that is no column, an object where a value belongs, or undefined.
    */
   filterBy(values: Filter<E>): Query<E, R> {
-    const { mapper } = this.#plan;
+    const { mapper, source } = this.#plan;
     if (!isPlainObject(values)) {
       throw new InputError(`filterBy() expects an object of values, found ${describe(values)}`, {
         hint: "Write it as filterBy({ name: value })",
@@ -150,10 +183,10 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
           },
         );
       }
-      const ref = refs(mapper)[property] as Expression<unknown>;
+      const ref = refsOf(mapper, source)[property] as Expression<unknown>;
       if (value === null) return ref.isNull();
       const isValue = typeof value !== "object" || value instanceof Date ||
-        value instanceof Uint8Array;
+        value instanceof Uint8Array || value instanceof Parameter;
       if (!isValue || typeof value === "function" || value === undefined) {
         throw new InputError(
           `filterBy() expects a value for "${column.label}", found ${describe(value)}`,
@@ -178,35 +211,19 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
   }
 
   /** Sorts, after the terms of earlier calls. */
-  orderBy(
-    order: (
-      entity: Ref<E>,
-    ) => Order | Expression<unknown> | readonly (Order | Expression<unknown>)[],
-  ): Query<E, R> {
-    if (typeof order !== "function") {
-      throw new InputError(`orderBy() expects a function, found ${describe(order)}`, {
-        hint: "Write it as orderBy((a) => a.name.asc())",
-      });
-    }
-    const given = order(refs(this.#plan.mapper) as Ref<E>);
-    const terms = (Array.isArray(given) ? given : [given]).map((term: unknown) => {
-      if (term instanceof Order) return term[nodeOf];
-      if (term instanceof Expression) return term.asc()[nodeOf];
-      throw new InputError(`orderBy() expects columns, found ${describe(term)}`, {
-        hint: "Write it as orderBy((a) => [a.name.asc(), a.id.desc()])",
-      });
-    });
+  orderBy(order: (entity: Ref<E>) => OrderTerms): Query<E, R> {
+    const terms = orderNodes(this.#within("orderBy()", order), "orderBy()");
     return this.#with({ orderBy: [...this.#plan.orderBy, ...terms] });
   }
 
   /** At most `count` rows. */
   limit(count: number): Query<E, R> {
-    return this.#with({ limit: checkCount("limit()", count, 0) });
+    return this.#with({ limit: countNode("limit()", count) });
   }
 
   /** Without the first `count` rows. */
   offset(count: number): Query<E, R> {
-    return this.#with({ offset: checkCount("offset()", count, 0) });
+    return this.#with({ offset: countNode("offset()", count) });
   }
 
   /**
@@ -246,78 +263,170 @@ export class Query<E extends object, R extends object = E> implements AsyncItera
     return this.#with({ timeout: checkCount("timeout()", ms, 1) });
   }
 
+  // --- columns only --------------------------------------------------------------------------------
+
+  /**
+   * Plain rows instead of objects: columns, expressions and aggregates by name; objects nest, and a
+   * single column gives plain values. The rows are typed, and belong to nobody.
+   */
+  select<const S extends Selection | Expression<unknown>>(
+    columns: (entity: Ref<E>) => S,
+  ): Select<[Ref<E>], S> {
+    return this.#from("select()").select(columns);
+  }
+
+  /** Joins an entity, a query for rows or a CTE, to `select()` from both. */
+  join<O extends object>(
+    entity: EntityClass<O>,
+    on: (entity: Ref<E>, other: Ref<O>) => Condition,
+  ): From<[Ref<E>, Ref<O>]>;
+  /** Joins a query for rows or a CTE. */
+  join<S>(rows: Rows<S>, on: (entity: Ref<E>, other: S) => Condition): From<[Ref<E>, S]>;
+  join(other: never, on: (...refs: never) => Condition): From<never> {
+    return this.#from("join()").join(other, on as never) as From<never>;
+  }
+
+  /** As `join()`, but rows without a partner stay; the other's columns are null there. */
+  leftJoin<O extends object>(
+    entity: EntityClass<O>,
+    on: (entity: Ref<E>, other: Ref<O>) => Condition,
+  ): From<[Ref<E>, NullableRef<O>]>;
+  /** As `join()`, but rows without a partner stay. */
+  leftJoin<S>(
+    rows: Rows<S>,
+    on: (entity: Ref<E>, other: S) => Condition,
+  ): From<[Ref<E>, NullableSelection<S>]>;
+  leftJoin(other: never, on: (...refs: never) => Condition): From<never> {
+    return this.#from("leftJoin()").leftJoin(other, on as never) as From<never>;
+  }
+
+  /**
+   * Joins a query that refers to this entity, run for each of its rows (PostgreSQL). Build it
+   * inside the callback.
+   */
+  joinLateral<S>(rows: (entity: Ref<E>) => Rows<S>): From<[Ref<E>, S]> {
+    return this.#from("joinLateral()").joinLateral(rows);
+  }
+  /** As `joinLateral()`, but rows for which the query gives none stay. */
+  leftJoinLateral<S>(rows: (entity: Ref<E>) => Rows<S>): From<[Ref<E>, NullableSelection<S>]> {
+    return this.#from("leftJoinLateral()").leftJoinLateral(rows);
+  }
+
+  /** Rows with equal values of these become one, to `select()` from. */
+  groupBy(
+    by: (entity: Ref<E>) => Expression<unknown> | readonly Expression<unknown>[],
+  ): From<[Ref<E>]> {
+    return this.#from("groupBy()").groupBy(by);
+  }
+
+  #from(what: string): From<[Ref<E>]> {
+    const { mapper, source, paths, window, signal, timeout, binding } = this.#plan;
+    if (paths.size > 0) {
+      throw new UsageError(`${what} gives rows, which have no relations to load`, {
+        hint: "Leave selectin() out, and select the columns of relations",
+      });
+    }
+    return new From<[Ref<E>]>(this.#runner.rows, {
+      select: { ...selectOf(this.#plan, selectAll(mapper)), columns: [] },
+      sources: [source],
+      refs: [refsOf(mapper, source)],
+      root: mapper,
+      window,
+      signal,
+      timeout,
+      binding,
+    });
+  }
+
+  // --- ends ----------------------------------------------------------------------------------------
+
   /**
    * The objects as they arrive, read from a cursor in windows. Memory is bounded by the window:
    * unchanged objects of earlier windows are let go of. The session stays usable inside the loop.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<R> {
+  override [Symbol.asyncIterator](): AsyncIterableIterator<R> {
     return this.#runner.stream(this.#plan) as AsyncIterableIterator<R>;
   }
 
   /** All objects. */
-  async all(): Promise<R[]> {
+  override async all(): Promise<R[]> {
     return await this.#runner.all(this.#plan) as R[];
   }
 
-  /** The first object, or undefined. */
-  async first(): Promise<R | undefined> {
-    const limit = Math.min(this.#plan.limit ?? 1, 1);
-    return (await this.#runner.all({ ...this.#plan, limit }) as R[])[0];
-  }
-
-  /**
-   * The only object.
-   *
-   * @throws {NoResultError} when there is none.
-   * @throws {MultipleResultsError} when there are more.
-   */
-  async one(): Promise<R> {
-    const object = await this.oneOrNone();
-    if (object !== undefined) return object;
-    throw new NoResultError(`No ${this.#plan.mapper.name} meets the condition`, {
-      hint: "Use first() or oneOrNone() where that is expected",
-    });
-  }
-
-  /**
-   * The only object, or undefined.
-   *
-   * @throws {MultipleResultsError} when there are more.
-   */
-  async oneOrNone(): Promise<R | undefined> {
-    const limit = Math.min(this.#plan.limit ?? 2, 2);
-    const objects = await this.#runner.all({ ...this.#plan, limit }) as R[];
-    if (objects.length <= 1) return objects[0];
-    throw new MultipleResultsError(`More than one ${this.#plan.mapper.name} meets the condition`, {
-      hint: "Narrow the condition, or use first()",
-    });
+  protected override async take(count: number): Promise<R[]> {
+    const { limit } = this.#plan;
+    const plan = typeof limit === "object"
+      ? this.#plan
+      : { ...this.#plan, limit: Math.min(limit ?? count, count) };
+    return await this.#runner.all(plan) as R[];
   }
 
   /** How many rows there are, limit and offset minded. */
-  count(): Promise<number> {
+  override count(): Promise<number> {
     return this.#runner.count(this.#plan);
   }
 
   /** Whether there is at least one row. */
-  exists(): Promise<boolean> {
+  override exists(): Promise<boolean> {
     return this.#runner.exists(this.#plan);
   }
 
+  /**
+   * A page of objects, read from where another ended: `{ size, after: previous.next }`. The order
+   * is the query's own, whatever its directions and nulls, completed by the primary key; the token
+   * is opaque, and exact to the microsecond.
+   *
+   * @throws {InputError} for a token that is not of this query.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Pet, ["Ant", "Bee", "Cat"].map((name) => ({ name })));
+   *
+   * const pets = session.query(Pet).orderBy((p) => p.name.desc());
+   * const first = await pets.page({ size: 2 });
+   * assertEquals(first.items.map((p) => p.name), ["Cat", "Bee"]);
+   * const second = await pets.page({ size: 2, after: first.next });
+   * assertEquals(second.items.map((p) => p.name), ["Ant"]);
+   * assertEquals(second.hasNext, false);
+   * ```
+   */
+  page(options: PageOptions): Promise<Page<R>> {
+    const { rows } = this.#runner;
+    const limits = { ...this.#plan, locks: this.#plan.lock !== undefined };
+    return readPage({
+      select: this[nodeOf],
+      key: this.#plan.mapper,
+      dialect: rows.dialect,
+      fetch: (page) =>
+        rows.run(bindStatement(this.#plan.binding, undefined, () => rows.compile(page)), limits),
+      build: async (found) => await this.#runner.load(this.#plan, found) as R[],
+    }, options);
+  }
+
   /** The statement that would be sent, its values apart from the text. */
-  toSQL(): { readonly text: string; readonly params: readonly unknown[] } {
+  override toSQL(): { readonly text: string; readonly params: readonly unknown[] } {
     const { text, params } = this.#runner.toSQL(this.#plan);
     return { text, params };
   }
 
-  /** The objects as a web stream, with backpressure down to the cursor. */
-  toReadableStream(): ReadableStream<R> {
-    return ReadableStream.from(this);
+  /** How the database would go about it. */
+  override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
+  override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
+  override async explain(options: ExplainOptions = {}): Promise<unknown> {
+    const { rows } = this.#runner;
+    const { name } = rows.dialect;
+    const statement = explainStatement(this.#runner.toSQL(this.#plan), name, options);
+    return readExplanation(await rows.run(statement, this.#plan), name, options);
   }
 
-  /** The objects as lines of JSON (NDJSON) in UTF-8, for a `Response`. */
-  ndjson(): ReadableStream<Uint8Array> {
-    return jsonLines(this);
-  }
+  // --- batches -------------------------------------------------------------------------------------
 
   /**
    * Walks all rows in batches of `size`, each in a short transaction of its own, for long updates:
@@ -435,13 +544,4 @@ function isPlainObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null || isSql(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function checkCount(what: string, value: unknown, min: number): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min) {
-    throw new InputError(`${what} takes a whole number from ${min} up, found ${describe(value)}`, {
-      hint: "Convert and check the number first",
-    });
-  }
-  return value;
 }

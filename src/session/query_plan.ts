@@ -2,20 +2,32 @@
 
 import type { PathTree } from "../loading/paths.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import type { LockNode, Node, OrderNode, SelectNode } from "../sql/node.ts";
+import { columnRef } from "../mapper/definition.ts";
+import {
+  type LockNode,
+  type Node,
+  nodeOf,
+  type OrderNode,
+  type SelectNode,
+  type TableSource,
+} from "../sql/node.ts";
+import type { Binding } from "./queries/binding.ts";
+import type { CountNode } from "./queries/counts.ts";
 
 /** What a query asks for. */
 export interface QueryPlan {
   /** Of which entity. */
   readonly mapper: Mapper;
+  /** Its place in the FROM clause: that of `Entity.c`, or one of its own inside another query. */
+  readonly source: TableSource;
   /** The condition. */
   readonly where: Node | undefined;
   /** The order. */
   readonly orderBy: readonly OrderNode[];
   /** At most so many. */
-  readonly limit: number | undefined;
+  readonly limit: CountNode | undefined;
   /** Without the first so many. */
-  readonly offset: number | undefined;
+  readonly offset: CountNode | undefined;
   /** Relations that come along. */
   readonly paths: PathTree;
   /** Rows fetched at a time by a stream. */
@@ -26,12 +38,15 @@ export interface QueryPlan {
   readonly signal: AbortSignal | undefined;
   /** Longest time for each of its statements, in milliseconds. */
   readonly timeout: number | undefined;
+  /** The values of its parameters, when it was prepared. */
+  readonly binding: Binding | undefined;
 }
 
 /** A plan for all rows of an entity. */
-export function planFor(mapper: Mapper): QueryPlan {
+export function planFor(mapper: Mapper, source: TableSource = mapper.source): QueryPlan {
   return {
     mapper,
+    source,
     where: undefined,
     orderBy: [],
     limit: undefined,
@@ -41,11 +56,15 @@ export function planFor(mapper: Mapper): QueryPlan {
     lock: undefined,
     signal: undefined,
     timeout: undefined,
+    binding: undefined,
   };
 }
 
 /** The SELECT of a plan, given that of all its columns. */
 export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
-  const { where, orderBy, limit, offset, lock } = plan;
-  return { ...base, where, orderBy, limit, offset, lock };
+  const { where, orderBy, limit, offset, lock, source, mapper } = plan;
+  const whole = { ...base, where, orderBy, limit, offset, lock };
+  if (source === mapper.source) return whole;
+  const columns = mapper.columns.map(({ defined }) => columnRef(defined, source)[nodeOf]);
+  return { ...whole, columns, from: source };
 }

@@ -1,5 +1,6 @@
 /**
- * The entity a condition is written with: its columns and to-many relations as expressions.
+ * The entity a condition is written with: its columns as expressions, its to-one relations as
+ * entities that are joined when they are used, its to-many relations as subqueries.
  *
  * @module
  */
@@ -8,8 +9,10 @@ import { columnRef } from "../mapper/definition.ts";
 import { joinCondition } from "../mapper/join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
 import type { ManyRef, Ref } from "../mapper/types.ts";
+import { avg, count, max, min, sum } from "../sql/aggregates.ts";
 import { allOf, type Condition, conditionNode, Expression } from "../sql/expression.ts";
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
+import { within } from "./queries/callbacks.ts";
 
 const roots = new WeakMap<Mapper, Record<string, unknown>>();
 
@@ -20,30 +23,58 @@ export function refs(mapper: Mapper): Record<string, unknown> {
   return root;
 }
 
-function refsOf(mapper: Mapper, source: TableSource): Record<string, unknown> {
+/** The entity as a source of its own. */
+export function refsOf(mapper: Mapper, source: TableSource): Record<string, unknown> {
+  if (source === mapper.source && roots.has(mapper)) return roots.get(mapper)!;
   // Without a prototype: only mapped names are there.
   const result: Record<string, unknown> = Object.create(null);
   for (const column of mapper.columns) result[column.property] = columnRef(column.defined, source);
   for (const relation of mapper.relations.values()) {
-    if (isToMany(relation)) result[relation.property] = manyRef(relation, source);
+    let ref: unknown;
+    Object.defineProperty(result, relation.property, {
+      get: () => ref ??= relationRef(relation, source),
+    });
   }
   return result;
 }
 
+function relationRef(relation: MappedRelation, source: TableSource): unknown {
+  if (isToMany(relation)) return manyRef(relation, source);
+  const { target } = relation;
+  // Refers to itself in its condition, so that it is made in two steps.
+  const via: { parent: TableSource; on: Node } = { parent: source, on: { kind: "raw", parts: [] } };
+  const inner: TableSource = {
+    kind: "table",
+    schema: target.source.schema,
+    name: target.source.name,
+    via,
+  };
+  via.on = joinCondition(relation, source, inner)[nodeOf];
+  return refsOf(target, inner);
+}
+
+type Where = ((target: Ref<object>) => Condition) | undefined;
+type Value = (target: Ref<object>) => Expression<never>;
+
 function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object> {
-  type Where = ((target: Ref<object>) => Condition) | undefined;
   /** A subquery over the related rows, with a source of its own. */
-  const related = (columns: readonly Node[], where: Where, negate = false): SelectNode => {
+  const related = (
+    column: (target: Ref<object>) => Expression<unknown>,
+    where: Where,
+    negate = false,
+  ): SelectNode => {
     const inner: TableSource = { ...relation.target.source };
+    const target = refsOf(relation.target, inner) as unknown as Ref<object>;
     const conditions = [joinCondition(relation, source, inner)];
     if (where !== undefined) {
-      const given = where(refsOf(relation.target, inner) as unknown as Ref<object>);
-      conditionNode(given, `The condition on "${relation.property}"`);
+      const what = `The condition on "${relation.property}"`;
+      const given = within(what, [inner], [target], where);
+      conditionNode(given, what);
       conditions.push(negate ? isNotTrue(given) : given);
     }
     return {
       kind: "select",
-      columns,
+      columns: [within(`A value of "${relation.property}"`, [inner], [target], column)[nodeOf]],
       from: inner,
       where: allOf(...conditions)[nodeOf],
       orderBy: [],
@@ -52,18 +83,22 @@ function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object>
       lock: undefined,
     };
   };
-  const one: Node = { kind: "raw", parts: ["1"] };
+  const one = new Expression<number>({ kind: "raw", parts: ["1"] });
   const exists = (where: Where, negate = false): Condition =>
-    new Expression({ kind: "exists", select: related([one], where, negate) });
+    new Expression({ kind: "exists", select: related(() => one, where, negate) });
+  const value = (
+    column: (target: Ref<object>) => Expression<unknown>,
+    where: Where,
+  ): Expression<never> => new Expression({ kind: "scalar", select: related(column, where) });
   return {
     some: (where) => exists(where),
     none: (where) => exists(where).not(),
     every: (where) => exists(where, true).not(),
-    count: (where) =>
-      new Expression({
-        kind: "scalar",
-        select: related([{ kind: "raw", parts: ["count(*)"] }], where),
-      }),
+    count: (where) => value(() => count(), where),
+    sum: (of, where) => value((target) => sum((of as Value)(target)), where),
+    avg: (of, where) => value((target) => avg((of as Value)(target)), where),
+    min: (of, where) => value((target) => min((of as Value)(target)), where),
+    max: (of, where) => value((target) => max((of as Value)(target)), where),
   };
 }
 

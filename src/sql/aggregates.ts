@@ -200,12 +200,15 @@ function summed(type: TypeRef | undefined): TypeRef | undefined {
     : type;
 }
 
+/** What an average is: `number`, or an exact `string` of `bigint` and `numeric` columns. */
+export type Averaged<T> =
+  | (T extends number ? number : never)
+  | (T extends bigint | string ? string : never);
+
 /** The average: of `bigint` and `numeric` columns as an exact `string`; null if there are no rows. */
 export function avg<T extends number | bigint | string | null>(
   of: Expression<T>,
-): Aggregate<
-  (T extends number ? number : never) | (T extends bigint | string ? string : never) | null
-> {
+): Aggregate<Averaged<T> | null> {
   const term = expression(of, "avg()");
   checkType(term, "avg()", ["numbers"]);
   const type = typeOf(term);

@@ -8,6 +8,7 @@
 import { InputError } from "../errors.ts";
 import {
   type BinaryOperator,
+  columnsOf,
   type FunctionName,
   type HasNode,
   type InNode,
@@ -44,8 +45,10 @@ export type Operand<T> =
   | Expression<NonNullable<T>>
   | Expression<NonNullable<T> | null>;
 
+/** Null, if `T` can be null. */
+export type NullOf<T> = T & null;
 /** Null, if the operand can be null. */
-export type NullIn<V> = V extends Expression<infer U> ? Extract<U, null> : never;
+export type NullIn<V> = V extends Expression<infer U> ? NullOf<U> : never;
 
 /** An expression that is true, false or unknown. */
 export type Condition = Expression<boolean>;
@@ -223,7 +226,7 @@ export class Expression<out T> implements HasNode {
   concat<V extends Operand<string>>(
     this: Expression<string | null>,
     text: V,
-  ): Expression<string | Extract<T, null> | NullIn<V>> {
+  ): Expression<string | NullOf<T> | NullIn<V>> {
     checkType(this[nodeOf], "concat()", ["text"]);
     return scalarCall("concat", "text", this[nodeOf], argumentNode(text, "text", "concat()"));
   }
@@ -269,7 +272,7 @@ export class Expression<out T> implements HasNode {
   position(
     this: Expression<string | null>,
     part: Operand<string>,
-  ): Expression<number | Extract<T, null>> {
+  ): Expression<number | NullOf<T>> {
     checkType(this[nodeOf], "position()", ["text"]);
     return scalarCall(
       "position",
@@ -279,7 +282,7 @@ export class Expression<out T> implements HasNode {
     );
   }
   /** Characters of a text, elements of an array or of a JSON array. */
-  length(this: Expression<string | object | null>): Expression<number | Extract<T, null>> {
+  length(this: Expression<unknown>): Expression<number | NullOf<T>> {
     const term = this[nodeOf];
     checkType(term, "length()", ["text", "arrays", "json"]);
     const name = isOfKind(term, "arrays")
@@ -346,7 +349,7 @@ export class Expression<out T> implements HasNode {
   extract(
     this: Expression<string | object | null>,
     field: DateField,
-  ): Expression<number | Extract<T, null>> {
+  ): Expression<number | NullOf<T>> {
     checkType(this[nodeOf], "extract()", ["dates"]);
     const word = checkWord("The field of extract()", field, FIELDS);
     return new Expression(call("extract", "double", [this[nodeOf]], { word }));
@@ -433,7 +436,7 @@ export class Expression<out T> implements HasNode {
   }
 
   /** Converted by the database to a type, given by its name. */
-  cast<N extends TypeName>(type: N): Expression<TypeNames[N] | Extract<T, null>> {
+  cast<N extends TypeName>(type: N): Expression<TypeNames[N] | NullOf<T>> {
     const word = checkTypeName("cast()", type);
     return new Expression(call("cast", word, [this[nodeOf]], { word }));
   }
@@ -544,13 +547,23 @@ function inNode(term: Node, values: unknown, negated: boolean): InNode {
   const type = typeOf(term);
   const node = nodeIn(values);
   if (node?.kind === "select" || node?.kind === "compound") {
-    return { kind: "in", term, list: node as QueryNode, type, label, negated };
+    checkOneColumn(node, "in()");
+    return { kind: "in", term, list: node, type, label, negated };
   }
   if (values instanceof Parameter) {
     const parameter = new Parameter(values.name, (list) => checkList(list, label));
     return { kind: "in", term, list: { parameter }, type, label, negated };
   }
   return { kind: "in", term, list: checkList(values, label), type, label, negated };
+}
+
+/** Refuses a query of several columns where one value is wanted. */
+export function checkOneColumn(query: QueryNode, what: string): void {
+  const { length } = columnsOf(query);
+  if (length === 1) return;
+  throw new InputError(`${what} takes a query of one column, and this one has ${length}`, {
+    hint: "Add .select((a) => a.id)",
+  });
 }
 
 function checkList(values: unknown, label: string): readonly unknown[] {

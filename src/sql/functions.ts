@@ -27,6 +27,7 @@
 
 import { InputError } from "../errors.ts";
 import {
+  checkOneColumn,
   type Condition,
   conditionNode,
   Expression,
@@ -193,7 +194,9 @@ export function exists(query: Subquery<unknown>): Condition {
 
 /** The only value of a query of one row and one column; null if there is no row. */
 export function scalar<T>(query: Subquery<T>): Expression<T | null> {
-  return new Expression({ kind: "scalar", select: queryIn(query, "scalar()") });
+  const select = queryIn(query, "scalar()");
+  checkOneColumn(select, "scalar()");
+  return new Expression({ kind: "scalar", select });
 }
 
 /** The configurations of full-text search that every PostgreSQL has. */

@@ -18,6 +18,7 @@ import { nodeOf } from "../../sql/node.ts";
 import { delay } from "../../util/deadline.ts";
 import { suppress } from "../../util/suppress.ts";
 import type { QueryPlan } from "../query_plan.ts";
+import { numberOf } from "../queries/counts.ts";
 import type { SessionTransaction } from "../session_transaction.ts";
 import type { BatchProgress, BatchRunner, EachBatchOptions } from "./batches.ts";
 import { checkpointOf, type Stretch, stretchesIn } from "./checkpoint.ts";
@@ -78,7 +79,7 @@ export class Walk {
     this.#plan = { ...plan, signal: bothSignals(plan.signal, options.signal) };
     this.#size = size;
     this.#order = new KeyOrder(plan.mapper, plan.orderBy, dialect.name);
-    this.#left = plan.limit ?? Infinity;
+    this.#left = numberOf(plan.limit, plan.binding?.values) ?? Infinity;
     this.#checkpoint = options.resumeAfter;
     this.#ledger = new Ledger(this.#stretches(options.resumeAfter));
     if (options.checkpoint !== undefined) {
@@ -282,7 +283,7 @@ export class Walk {
       const { where } = this.#batchPlan(stretch, 1);
       total += await this.#runner.count({ ...this.#plan, where, lock: undefined });
     }
-    this.#total = Math.min(total, this.#plan.limit ?? total);
+    this.#total = Math.min(total, numberOf(this.#plan.limit, undefined) ?? total);
   }
 
   #batchPlan({ after, upTo }: Stretch, limit: number): QueryPlan {

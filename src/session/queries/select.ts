@@ -1,0 +1,646 @@
+/**
+ * `Select`: a query for plain rows. `From`: sources that rows can be selected from. Immutable and
+ * lazy, as `Query` is.
+ *
+ * @module
+ */
+
+import { InputError } from "../../errors.ts";
+import type { DriverStatement } from "../../dialect/driver.ts";
+import type { EntityClass, NullableRef, Ref } from "../../mapper/types.ts";
+import {
+  allOf,
+  type Condition,
+  conditionNode,
+  describe,
+  Expression,
+  type Order,
+  type Subquery,
+} from "../../sql/expression.ts";
+import {
+  type CteNode,
+  type CteSource,
+  type DerivedSource,
+  type HasNode,
+  type JoinNode,
+  type Node,
+  nodeIn,
+  nodeOf,
+  type QueryNode,
+  type SelectNode,
+  type Source,
+  type TableSource,
+  typeOf,
+} from "../../sql/node.ts";
+import { expressionIn, orderNodes } from "../../sql/operand.ts";
+import { resolveType } from "../../dialect/type_names.ts";
+import { writeAnything, type WriteJson } from "../json_lines.ts";
+import { refsOf } from "../refs.ts";
+import { bindStatement } from "./binding.ts";
+import { within } from "./callbacks.ts";
+import { checkCount, countNode } from "./counts.ts";
+import { Ends } from "./ends.ts";
+import { type ExplainOptions, explainStatement, readExplanation } from "./explain.ts";
+import { type Page, type PageOptions, readPage } from "./page.ts";
+import type { RowRunner, SourcesPlan } from "./row_plan.ts";
+import {
+  type NullableSelection,
+  planSelection,
+  readRows,
+  refsOfPlan,
+  type RowOf,
+  type Selection,
+  type SelectionPlan,
+} from "./selection.ts";
+
+/** What can be joined: an entity, a query for rows, a common table expression. */
+export type Joinable<E extends object, S> = EntityClass<E> | Rows<S>;
+
+/** A query or CTE whose rows are those of a selection `S`. */
+export interface Rows<out S> {
+  /** Makes a source of it. */
+  readonly [sourceOf]: (lateral: boolean) => { readonly source: Source; readonly refs: unknown };
+  /** For the compiler's eyes only. */
+  readonly selection?: S;
+}
+
+/** The key of what makes a source of a query. */
+export const sourceOf: unique symbol = Symbol("sluice.source");
+
+/** The terms of an order, as callbacks give them. */
+export type OrderTerms = Order | Expression<unknown> | readonly (Order | Expression<unknown>)[];
+
+/** Grows a statement: what `From` and `Select` have in common. */
+function withWhere(select: SelectNode, condition: Condition, what: string): SelectNode {
+  const node = conditionNode(condition, what);
+  const { where } = select;
+  return {
+    ...select,
+    where: where === undefined
+      ? node
+      : allOf(new Expression<boolean>(where), new Expression<boolean>(node))[nodeOf],
+  };
+}
+
+function expressions(given: unknown, what: string): Node[] {
+  return (Array.isArray(given) ? given : [given]).map((term: unknown) => {
+    const node = expressionIn(term);
+    if (node !== undefined) return node;
+    throw new InputError(`${what} expects columns, found ${describe(term)}`, {
+      hint: `Write it as ${what.slice(0, -1)}(a) => [a.name, a.id])`,
+    });
+  });
+}
+
+/**
+ * Sources to select rows from: entities, queries and CTEs, joined. Finish it with `select()`.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+ * class Toy extends entity("toys", { id: integer().primaryKey().generated(), petName: text() }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet, Toy] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * await session.bulkInsert(Pet, [{ name: "Ant" }, { name: "Bee" }]);
+ * await session.bulkInsert(Toy, [{ petName: "Ant" }]);
+ *
+ * const rows = await session.query(Pet)
+ *   .leftJoin(Toy, (pet, toy) => toy.petName.eq(pet.name))
+ *   .select((pet, toy) => ({ name: pet.name, toy: toy.id }))
+ *   .orderBy((pet) => pet.name)
+ *   .all();
+ * assertEquals(rows, [{ name: "Ant", toy: 1 }, { name: "Bee", toy: null }]);
+ * ```
+ */
+export class From<A extends readonly unknown[]> {
+  readonly #runner: RowRunner;
+  readonly #plan: SourcesPlan;
+
+  /** Made by `query.join()`, `session.from()`, …. */
+  constructor(runner: RowRunner, plan: SourcesPlan) {
+    this.#runner = runner;
+    this.#plan = plan;
+  }
+
+  /** Joins an entity, a query for rows or a CTE: pairs of rows that meet the condition. */
+  join<E extends object>(
+    entity: EntityClass<E>,
+    on: (...refs: [...A, Ref<E>]) => Condition,
+  ): From<[...A, Ref<E>]>;
+  /** Joins a query for rows or a CTE. */
+  join<S>(rows: Rows<S>, on: (...refs: [...A, S]) => Condition): From<[...A, S]>;
+  join(other: unknown, on: (...refs: never) => Condition): From<never> {
+    return this.#join("join()", "inner", other, on) as From<never>;
+  }
+
+  /** As `join()`, but rows without a partner stay; the other's columns are null there. */
+  leftJoin<E extends object>(
+    entity: EntityClass<E>,
+    on: (...refs: [...A, Ref<E>]) => Condition,
+  ): From<[...A, NullableRef<E>]>;
+  /** As `join()`, but rows without a partner stay. */
+  leftJoin<S>(
+    rows: Rows<S>,
+    on: (...refs: [...A, S]) => Condition,
+  ): From<[...A, NullableSelection<S>]>;
+  leftJoin(other: unknown, on: (...refs: never) => Condition): From<never> {
+    return this.#join("leftJoin()", "left", other, on) as From<never>;
+  }
+
+  /**
+   * Joins a query that refers to the sources before it, run for each of their rows (PostgreSQL).
+   * Build it inside the callback: `joinLateral((a) => session.query(Book).where(…).limit(3).select(…))`.
+   */
+  joinLateral<S>(rows: (...refs: A) => Rows<S>): From<[...A, S]> {
+    return this.#lateral("joinLateral()", "inner", rows) as From<[...A, S]>;
+  }
+  /** As `joinLateral()`, but rows for which the query gives none stay. */
+  leftJoinLateral<S>(rows: (...refs: A) => Rows<S>): From<[...A, NullableSelection<S>]> {
+    return this.#lateral("leftJoinLateral()", "left", rows) as From<[...A, NullableSelection<S>]>;
+  }
+
+  /** Only rows that meet the condition, and those of earlier calls. */
+  where(condition: (...refs: A) => Condition): From<A> {
+    const given = this.#within("where()", condition);
+    return this.#with(withWhere(this.#plan.select, given, "where()"));
+  }
+
+  /** Rows with equal values of these become one; aggregates then are those of the group. */
+  groupBy(by: (...refs: A) => Expression<unknown> | readonly Expression<unknown>[]): From<A> {
+    const { select } = this.#plan;
+    const terms = expressions(this.#within("groupBy()", by), "groupBy()");
+    return this.#with({ ...select, groupBy: [...select.groupBy ?? [], ...terms] });
+  }
+
+  /** The columns of the rows. Objects nest; a single column gives plain values. */
+  select<const S extends Selection | Expression<unknown>>(
+    columns: (...refs: A) => S,
+  ): Select<A, S> {
+    const selection = planSelection(this.#within("select()", columns));
+    const select = { ...this.#plan.select, columns: selection.columns };
+    return new Select<A, S>(this.#runner, { ...this.#plan, select }, selection);
+  }
+
+  #with(select: SelectNode): From<A> {
+    return new From(this.#runner, { ...this.#plan, select });
+  }
+
+  #within<T>(what: string, callback: (...refs: A) => T): T {
+    const { sources, refs } = this.#plan;
+    return within(what, sources, refs as unknown as A, callback);
+  }
+
+  #join(
+    what: string,
+    kind: JoinNode["kind"],
+    other: unknown,
+    on: (...refs: never) => Condition,
+  ): From<readonly unknown[]> {
+    const { source, refs } = sourceFor(this.#runner, other, false);
+    const { sources, refs: before } = this.#plan;
+    const all = [...before, refs];
+    const condition = within(what, [...sources, source], all as never, on);
+    return this.#joined({ kind, source, on: conditionNode(condition, what) }, refs);
+  }
+
+  #lateral(
+    what: string,
+    kind: JoinNode["kind"],
+    rows: (...refs: A) => unknown,
+  ): From<readonly unknown[]> {
+    const { source, refs } = sourceFor(this.#runner, this.#within(what, rows), true);
+    return this.#joined({ kind, source, on: undefined }, refs);
+  }
+
+  #joined(join: JoinNode, refs: unknown): From<readonly unknown[]> {
+    const { select, sources, refs: before } = this.#plan;
+    return new From(this.#runner, {
+      ...this.#plan,
+      select: { ...select, joins: [...select.joins ?? [], join] },
+      sources: [...sources, join.source],
+      refs: [...before, refs],
+    });
+  }
+}
+
+/** A source of its own for an entity, a query or a CTE. */
+export function sourceFor(
+  runner: RowRunner,
+  other: unknown,
+  lateral: boolean,
+): { readonly source: Source; readonly refs: unknown } {
+  const rows = other as Partial<Rows<unknown>> | null | undefined;
+  if (typeof rows?.[sourceOf] === "function") return (rows as Rows<unknown>)[sourceOf](lateral);
+  if (typeof other !== "function") {
+    throw new InputError(`A join takes an entity class or a query, found ${describe(other)}`, {
+      hint: "Pass an entity class, or session.query(…).select(…)",
+    });
+  }
+  const mapper = runner.mapper(other as EntityClass);
+  const source: TableSource = { ...mapper.source };
+  return { source, refs: refsOf(mapper, source) };
+}
+
+/**
+ * A query for plain rows: `session.query(Author).select((a) => ({ id: a.id }))`. The rows are of
+ * type `RowOf<S>`. Besides being ended, it can stand in other queries: in `in()`, `exists()`,
+ * `scalar()`, in joins, unions and as a CTE.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, belongsTo, createAll, entity, hasMany, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Owner extends entity("owners", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ *   pets: hasMany<Pet>("pets.ownerId"),
+ * }) {}
+ * class Pet extends entity("pets", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ *   ownerId: integer().references("owners.id"),
+ *   owner: belongsTo<Owner>("ownerId"),
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Owner, Pet] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * session.add(new Owner({ name: "Ada", pets: [new Pet({ name: "Ant" })] }));
+ * await session.commit();
+ *
+ * const pets = session.query(Pet).select((p) => ({ name: p.name, owner: { name: p.owner.name } }));
+ * assertEquals(await pets.all(), [{ name: "Ant", owner: { name: "Ada" } }]);
+ * const counts = session.query(Owner).select((o) => ({ name: o.name, pets: o.pets.count() }));
+ * assertEquals(await counts.one(), { name: "Ada", pets: 1 });
+ * ```
+ */
+export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
+  implements HasNode, Subquery<RowOf<S>>, Rows<S> {
+  readonly #runner: RowRunner;
+  readonly #plan: SourcesPlan;
+  readonly #selection: SelectionPlan;
+  /** For the compiler's eyes only. */
+  declare readonly rowType?: RowOf<S>;
+  /** For the compiler's eyes only. */
+  declare readonly selection?: S;
+
+  /** Made by `select()`. */
+  constructor(runner: RowRunner, plan: SourcesPlan, selection: SelectionPlan) {
+    super();
+    this.#runner = runner;
+    this.#plan = plan;
+    this.#selection = selection;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  get [nodeOf](): SelectNode {
+    return this.#plan.select;
+  }
+
+  /**
+   * A derived table of it.
+   *
+   * @internal
+   */
+  [sourceOf](lateral: boolean): { readonly source: Source; readonly refs: unknown } {
+    const source: DerivedSource = { kind: "derived", query: this.#plan.select, lateral };
+    return { source, refs: refsOfPlan(this.#selection, source) };
+  }
+
+  protected override get resultName(): string {
+    return "row";
+  }
+
+  #with(change: Partial<SelectNode>): Select<A, S> {
+    return this.#change({ select: { ...this.#plan.select, ...change } });
+  }
+
+  #change(change: Partial<SourcesPlan>): Select<A, S> {
+    return new Select(this.#runner, { ...this.#plan, ...change }, this.#selection);
+  }
+
+  #within<T>(what: string, callback: (...refs: A) => T): T {
+    const { sources, refs } = this.#plan;
+    return within(what, sources, refs as unknown as A, callback);
+  }
+
+  // --- what is selected --------------------------------------------------------------------------
+
+  /** Only rows that meet the condition, and those of earlier calls. */
+  where(condition: (...refs: A) => Condition): Select<A, S> {
+    const given = this.#within("where()", condition);
+    return this.#change({ select: withWhere(this.#plan.select, given, "where()") });
+  }
+
+  /** Rows with equal values of these become one; aggregates then are those of the group. */
+  groupBy(
+    by: (...refs: A) => Expression<unknown> | readonly Expression<unknown>[],
+  ): Select<A, S> {
+    const terms = expressions(this.#within("groupBy()", by), "groupBy()");
+    return this.#with({ groupBy: [...this.#plan.select.groupBy ?? [], ...terms] });
+  }
+
+  /** Only groups that meet the condition, and those of earlier calls. */
+  having(condition: (...refs: A) => Condition): Select<A, S> {
+    const node = conditionNode(this.#within("having()", condition), "having()");
+    const { having } = this.#plan.select;
+    return this.#with({
+      having: having === undefined
+        ? node
+        : allOf(new Expression<boolean>(having), new Expression<boolean>(node))[nodeOf],
+    });
+  }
+
+  /** Equal rows once. */
+  distinct(): Select<A, S> {
+    return this.#with({ distinct: true });
+  }
+
+  /**
+   * The first row for each of their values, by the query's order, which must begin with them
+   * (PostgreSQL).
+   */
+  distinctOn(
+    by: (...refs: A) => Expression<unknown> | readonly Expression<unknown>[],
+  ): Select<A, S> {
+    return this.#with({ distinct: expressions(this.#within("distinctOn()", by), "distinctOn()") });
+  }
+
+  /** Sorts, after the terms of earlier calls. */
+  orderBy(order: (...refs: A) => OrderTerms): Select<A, S> {
+    const terms = orderNodes(this.#within("orderBy()", order), "orderBy()");
+    return this.#with({ orderBy: [...this.#plan.select.orderBy, ...terms] });
+  }
+
+  /** At most `count` rows. */
+  limit(count: number): Select<A, S> {
+    return this.#with({ limit: countNode("limit()", count) });
+  }
+
+  /** Without the first `count` rows. */
+  offset(count: number): Select<A, S> {
+    return this.#with({ offset: countNode("offset()", count) });
+  }
+
+  // --- sets --------------------------------------------------------------------------------------
+
+  /** The rows of both queries, equal ones once. */
+  union(other: Rows<S> & HasNode): Select<[S], S> {
+    return this.#compound("union", other);
+  }
+  /** The rows of both queries. */
+  unionAll(other: Rows<S> & HasNode): Select<[S], S> {
+    return this.#compound("union all", other);
+  }
+  /** The rows that both queries have, once. */
+  intersect(other: Rows<S> & HasNode): Select<[S], S> {
+    return this.#compound("intersect", other);
+  }
+  /** The rows that the other query does not have, once. */
+  except(other: Rows<S> & HasNode): Select<[S], S> {
+    return this.#compound("except", other);
+  }
+
+  #compound(
+    operator: "union" | "union all" | "intersect" | "except",
+    other: unknown,
+  ): Select<[S], S> {
+    if (!(other instanceof Select)) {
+      throw new InputError(`A query for rows is expected, found ${describe(other)}`);
+    }
+    const shape = JSON.stringify(this.#selection.tree);
+    if (JSON.stringify((other as Select<A, S>).#selection.tree) !== shape) {
+      throw new InputError(`The queries of a ${operator} have different columns`, {
+        hint: "Select the same names in the same order",
+      });
+    }
+    const query: QueryNode = { kind: "compound", operator, queries: [this[nodeOf], other[nodeOf]] };
+    const source: DerivedSource = { kind: "derived", query, lateral: false };
+    return selectAllOf(this.#runner, this.#plan, source, this.#selection);
+  }
+
+  // --- as part of other queries ------------------------------------------------------------------
+
+  /** As a common table expression, to be given to `session.from()` and joins, once or often. */
+  cte(): Cte<S> {
+    const { columns } = this.#selection;
+    return new Cte<S>(
+      { kind: "cte", statement: this[nodeOf], width: columns.length, step: undefined },
+      this.#selection,
+    );
+  }
+
+  /**
+   * As a recursive common table expression: its first rows are those of this query, the next those
+   * that `step` makes of the rows before, until it makes none. Equal rows are taken once, unless
+   * `{ all: true }` is said.
+   */
+  recursive(step: (self: Cte<S>) => Rows<S> & HasNode, options: { all?: boolean } = {}): Cte<S> {
+    const { columns } = this.#selection;
+    const node: { -readonly [K in keyof CteNode]: CteNode[K] } = {
+      kind: "cte",
+      statement: this[nodeOf],
+      width: columns.length,
+      step: undefined,
+    };
+    const cte = new Cte<S>(node, this.#selection);
+    const query = nodeIn(step(cte));
+    if (query?.kind !== "select") throw new InputError("recursive() expects a query for rows");
+    node.step = { query, all: options.all === true };
+    return cte;
+  }
+
+  // --- limits ------------------------------------------------------------------------------------
+
+  /** How many rows a stream fetches at a time. Default 500. */
+  window(rows: number): Select<A, S> {
+    return this.#change({ window: checkCount("window()", rows, 1) });
+  }
+  /** Gives up when the signal aborts: the statement is cancelled and the signal's reason thrown. */
+  signal(signal: AbortSignal): Select<A, S> {
+    return this.#change({ signal });
+  }
+  /** Longest time for each statement of the query, in milliseconds. */
+  timeout(ms: number): Select<A, S> {
+    return this.#change({ timeout: checkCount("timeout()", ms, 1) });
+  }
+
+  // --- ends --------------------------------------------------------------------------------------
+
+  /** All rows. */
+  override all(): Promise<RowOf<S>[]> {
+    return this.#run("all", this.#plan.select);
+  }
+
+  protected override take(count: number): Promise<RowOf<S>[]> {
+    const { select } = this.#plan;
+    if (typeof select.limit === "object") return this.#run("all", select);
+    const limit = Math.min(select.limit ?? count, count);
+    return this.#run(`limit ${limit}`, { ...select, limit });
+  }
+
+  /** The rows as they arrive. */
+  override [Symbol.asyncIterator](): AsyncIterableIterator<RowOf<S>> {
+    return this.#runner.stream(
+      () => this.#statement("all", this.#plan.select),
+      this.#plan,
+      (rows, columns) => readRows(this.#selection, this.#runner.dialect, columns, rows),
+    ) as AsyncIterableIterator<RowOf<S>>;
+  }
+
+  /**
+   * The value of the only column of the only row.
+   *
+   * @throws {NoResultError} when there is no row.
+   * @throws {MultipleResultsError} when there are more.
+   * @throws {InputError} when the rows have several columns.
+   */
+  async scalar(): Promise<S extends Expression<infer T> ? T : RowOf<S>[keyof RowOf<S>]> {
+    type Value = S extends Expression<infer T> ? T : RowOf<S>[keyof RowOf<S>];
+    if (this.#selection.columns.length !== 1) {
+      throw new InputError("scalar() takes a query of one column", { hint: "Use one() instead" });
+    }
+    let value: unknown = await this.one();
+    for (let { tree } = this.#selection; typeof tree !== "number"; tree = tree[0]![1]) {
+      value = (value as Record<string, unknown>)[tree[0]![0]];
+    }
+    return value as Value;
+  }
+
+  /** How many rows there are, limit and offset minded. */
+  override async count(): Promise<number> {
+    const source: DerivedSource = { kind: "derived", query: this.#plan.select, lateral: false };
+    const counted = plainSelect(source, [{ kind: "raw", parts: ["count(*)"] }]);
+    const { rows } = await this.#runner.run(this.#statement("count", counted), this.#plan);
+    return Number(rows[0]![0]);
+  }
+
+  /** Whether there is at least one row. */
+  override async exists(): Promise<boolean> {
+    const one: Node = { kind: "exists", select: this.#plan.select };
+    const { rows } = await this.#runner.run(
+      this.#statement("exists", plainSelect(undefined, [one])),
+      this.#plan,
+    );
+    return rows[0]![0] === "t" || rows[0]![0] === 1;
+  }
+
+  /**
+   * A page of rows, read from where another ended: `{ size, after: previous.next }`. The order is
+   * the query's own, completed by the primary key of the entity it began with; grouped, distinct and
+   * combined queries need an order that is unique by itself.
+   *
+   * @throws {InputError} for a token that is not of this query.
+   */
+  page(options: PageOptions): Promise<Page<RowOf<S>>> {
+    const { root, select } = this.#plan;
+    return readPage({
+      select,
+      key: select.groupBy === undefined && select.distinct === undefined ? root : undefined,
+      dialect: this.#runner.dialect,
+      fetch: (page) => this.#runner.run(this.#statement(undefined, page), this.#plan),
+      build: (rows, columns) =>
+        readRows(this.#selection, this.#runner.dialect, columns, rows) as RowOf<S>[],
+    }, options);
+  }
+
+  /** The statement that would be sent, its values apart from the text. */
+  override toSQL(): { readonly text: string; readonly params: readonly unknown[] } {
+    const { text, params } = this.#statement("all", this.#plan.select);
+    return { text, params };
+  }
+
+  override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
+  override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
+  override async explain(options: ExplainOptions = {}): Promise<unknown> {
+    const { name } = this.#runner.dialect;
+    const statement = explainStatement(this.#statement("all", this.#plan.select), name, options);
+    return readExplanation(await this.#runner.run(statement, this.#plan), name, options);
+  }
+
+  protected override get writeJson(): WriteJson | undefined {
+    const plain = this.#selection.columns.every((node) => {
+      const type = typeOf(node);
+      return type !== undefined && !["bigint", "bytes", "array"].includes(resolveType(type).name);
+    });
+    return plain ? undefined : writeAnything;
+  }
+
+  #statement(purpose: string | undefined, select: SelectNode): DriverStatement {
+    return bindStatement(this.#plan.binding, purpose, () => this.#runner.compile(select));
+  }
+
+  async #run(purpose: string, select: SelectNode): Promise<RowOf<S>[]> {
+    const statement = this.#statement(purpose, select);
+    const { rows, columns } = await this.#runner.run(statement, this.#plan);
+    return readRows(this.#selection, this.#runner.dialect, columns, rows) as RowOf<S>[];
+  }
+}
+
+/** A select of columns, without anything else. */
+export function plainSelect(from: Source | undefined, columns: readonly Node[]): SelectNode {
+  return {
+    kind: "select",
+    columns,
+    from,
+    where: undefined,
+    orderBy: [],
+    limit: undefined,
+    offset: undefined,
+    lock: undefined,
+  };
+}
+
+/** `select * from` a source that has the columns of a selection. */
+export function selectAllOf<S>(
+  runner: RowRunner,
+  limits: Pick<SourcesPlan, "window" | "signal" | "timeout" | "binding">,
+  source: Source,
+  selection: SelectionPlan,
+): Select<[S], S> {
+  const refs = refsOfPlan(selection, source);
+  const { columns, tree, names } = planSelection(refs);
+  const { window, signal, timeout, binding } = limits;
+  return new Select<[S], S>(runner, {
+    select: plainSelect(source, columns),
+    sources: [source],
+    refs: [refs],
+    root: undefined,
+    window,
+    signal,
+    timeout,
+    binding,
+  }, { columns, tree, names });
+}
+
+/** A common table expression: `with … as (…)`. Give it to `session.from()` and to joins. */
+export class Cte<S> implements Rows<S> {
+  readonly #node: CteNode;
+  readonly #selection: SelectionPlan;
+  /** For the compiler's eyes only. */
+  declare readonly selection?: S;
+
+  /** Made by `query.cte()`. */
+  constructor(node: CteNode, selection: SelectionPlan) {
+    this.#node = node;
+    this.#selection = selection;
+  }
+
+  /**
+   * A use of it.
+   *
+   * @internal
+   */
+  [sourceOf](_lateral: boolean): { readonly source: Source; readonly refs: unknown } {
+    const source: CteSource = { kind: "cteSource", cte: this.#node };
+    return { source, refs: refsOfPlan(this.#selection, source) };
+  }
+}
