@@ -184,7 +184,21 @@ export type {
   BatchProgress,
   EachBatchOptions,
 } from "./src/session/batches/batches.ts";
-export type { BulkRow, RowSource } from "./src/session/bulk.ts";
+export { BulkPlan, type BulkPlanInput } from "./src/session/bulk/bulk_plan.ts";
+export type {
+  BulkColumn,
+  BulkInsertOptions,
+  BulkMethod,
+  BulkReturned,
+  BulkReturningOptions,
+  BulkRow,
+  BulkUpsertOptions,
+  BulkUpsertReturningOptions,
+  BulkValues,
+  OnConflictOption,
+  RowSource,
+  Source,
+} from "./src/session/bulk/types.ts";
 
 // Schema: tables made from entities.
 export { createAll, dropAll } from "./src/session/create_all.ts";

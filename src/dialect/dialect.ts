@@ -28,6 +28,18 @@ export interface OnConflict {
   readonly target: readonly TableColumn[];
   /** The columns to take from the new row. */
   readonly update: readonly TableColumn[];
+  /** Columns that get a value of their own. */
+  readonly set?: readonly { readonly column: TableColumn; readonly value: WireValue }[] | undefined;
+  /** Columns that count the row's changes. */
+  readonly count?: readonly TableColumn[] | undefined;
+}
+
+/** How rows are copied in. */
+export interface CopyShape {
+  /** `COPY … FROM STDIN`. */
+  readonly text: string;
+  /** Rows, given by position, as lines. */
+  encode(rows: readonly WireRow[]): Uint8Array;
 }
 
 /** What several rows are updated with. */
@@ -88,6 +100,8 @@ export interface Dialect {
    * order. One statement where the database takes arrays, else as many as its limits ask for.
    */
   insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[];
+  /** How rows of this shape are copied in; absent where the database has no COPY. */
+  copyRows?(shape: Pick<InsertShape, "table" | "columns">): CopyShape;
   /** Updates rows, each given as its key's values and then those of `shape.columns`. */
   updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[];
   /** Deletes rows by key. */

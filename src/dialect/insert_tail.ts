@@ -1,12 +1,28 @@
-import { quoteIdentifier as quote } from "../sql/identifier.ts";
+import type { Column } from "../schema/table.ts";
+import { quoteIdentifier as quote, quoteTable } from "../sql/identifier.ts";
 import type { InsertShape } from "./dialect.ts";
 
-/** `on conflict … returning …`: the same on PostgreSQL and SQLite. */
-export function insertTail({ onConflict, returning }: InsertShape): string {
+/**
+ * `on conflict … returning …`: the same on PostgreSQL and SQLite.
+ *
+ * @param placeholder Spells the parameter for value `i` of `onConflict.set`; these follow the rows'.
+ */
+export function insertTail(
+  { table, onConflict, returning }: InsertShape,
+  placeholder: (i: number, column: Column) => string,
+): string {
   let tail = "";
   if (onConflict !== undefined) {
     const target = onConflict.target.map((column) => quote(column.name)).join(", ");
-    const set = onConflict.update.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`);
+    const set = [
+      ...onConflict.update.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
+      ...(onConflict.set ?? []).map(({ column }, i) =>
+        `${quote(column.name)} = ${placeholder(i, column)}`
+      ),
+      ...(onConflict.count ?? []).map(({ name }) =>
+        `${quote(name)} = ${quoteTable(table)}.${quote(name)} + 1`
+      ),
+    ];
     tail += ` on conflict${target === "" ? "" : ` (${target})`} do ${
       set.length === 0 ? "nothing" : `update set ${set.join(", ")}`
     }`;

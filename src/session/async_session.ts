@@ -14,7 +14,20 @@ import { type InstanceStatus, Managed } from "../mapper/instance_state.ts";
 import type { EntityClass } from "../mapper/types.ts";
 import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
-import { bulkInsert, type RowSource } from "./bulk.ts";
+import type { Mapper } from "../mapper/mapper.ts";
+import { BulkCalls } from "./bulk/bulk_calls.ts";
+import type { BulkPlan, BulkPlanInput } from "./bulk/bulk_plan.ts";
+import type {
+  BulkColumn,
+  BulkInsertOptions,
+  BulkReturned,
+  BulkReturningOptions,
+  BulkUpsertOptions,
+  BulkUpsertReturningOptions,
+  BulkValues,
+  RowSource,
+  Source,
+} from "./bulk/types.ts";
 import { Query } from "./query.ts";
 import { planFor } from "./query_plan.ts";
 import { executeReading } from "./read_only.ts";
@@ -54,11 +67,13 @@ export class AsyncSession implements AsyncDisposable {
   readonly #reader: Reader;
 
   /** Made by `engine.session()`. */
+  readonly #bulk: BulkCalls;
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
     this.#core = new SessionCore(context, options);
     this.#reader = new Reader(this.#core, {
       session: this,
+    this.#bulk = new BulkCalls(this.#core);
       connections: () => context.engine.connections,
       fork: () => {
         const { signal, readOnly } = options;
@@ -369,6 +384,82 @@ const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
 
 function checkOptions(options: SessionOptions): void {
   for (const name of Object.keys(options)) {
+    options?: BulkInsertOptions<E>,
+  ): Promise<number>;
+  /** Inserts many rows, and gives back the named columns of each. */
+  bulkInsert<E extends object, const K extends BulkColumn<E>>(
+    entityClass: EntityClass<E>,
+    rows: RowSource<E>,
+    options: BulkReturningOptions<E, K>,
+  ): Promise<BulkReturned<E, K>[]>;
+  bulkInsert(entityClass: EntityClass, rows: unknown, options: object = {}): Promise<unknown> {
+    return this.#bulk.insert(this.#mapper(entityClass), rows as Source<object>, options);
+  }
+
+  /**
+   * Inserts many rows, and updates those that are there already: as if they came one after the other,
+   * so that of two rows with one key the later one wins.
+   *
+   * @returns How many rows were inserted or updated; with `returning`, these rows.
+   * @throws {InputError} naming the row's index when a value cannot be stored; nothing is stored then.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Word extends entity("words", { word: text().primaryKey(), seen: integer() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Word] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   *
+   * await session.bulkUpsert(Word, [{ word: "a", seen: 1 }, { word: "b", seen: 1 }]);
+   * await session.bulkUpsert(Word, [{ word: "b", seen: 2 }, { word: "b", seen: 3 }]);
+   * assertEquals((await session.getOrFail(Word, "b")).seen, 3);
+   * ```
+   */
+  bulkUpsert<E extends object>(
+    entityClass: EntityClass<E>,
+    rows: RowSource<E>,
+    options?: BulkUpsertOptions<E>,
+  ): Promise<number>;
+  /** Inserts or updates many rows, and gives back the named columns of each. */
+  bulkUpsert<E extends object, const K extends BulkColumn<E>>(
+    entityClass: EntityClass<E>,
+    rows: RowSource<E>,
+    options: BulkUpsertReturningOptions<E, K>,
+  ): Promise<BulkReturned<E, K>[]>;
+  bulkUpsert(entityClass: EntityClass, rows: unknown, options: object = {}): Promise<unknown> {
+    return this.#bulk.upsert(this.#mapper(entityClass), rows as Source<object>, options);
+  }
+
+  /**
+   * Updates many rows by their primary keys, without loading them; each sets the columns it gives.
+   * Keys that are not there are passed over. Objects that the session holds are not touched:
+   * `refresh()` them.
+   *
+   * @param rows Plain objects with the primary key and what is to be changed.
+   * @returns How many rows were updated.
+   * @throws {InputError} naming the row's index when a value cannot be stored; nothing is stored then.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   *
+   * await session.bulkInsert(Pet, [{ id: 1, name: "Ant" }, { id: 2, name: "Bee" }]);
+   * assertEquals(await session.bulkUpdate(Pet, [{ id: 2, name: "Wasp" }, { id: 9, name: "Nil" }]), 1);
+   * assertEquals((await session.getOrFail(Pet, 2)).name, "Wasp");
+   * ```
+   */
+  bulkUpdate<E extends object>(
+    entityClass: EntityClass<E>,
+    rows: Source<BulkValues<E>>,
     if (known.includes(name)) continue;
     throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
   }

@@ -16,7 +16,7 @@ import { createTable, type DdlStyle, foreignKeyLine } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
 import { arrayLiteral, parseArray } from "../../schema/postgres_array.ts";
 import { PostgresCompiler } from "./compiler.ts";
-import { deleteRows, insertRows, updateRows } from "./rows.ts";
+import { copyRows, deleteRows, insertRows, updateRows } from "./rows.ts";
 
 const style: DdlStyle = {
   name: "postgres",
@@ -83,6 +83,7 @@ export const postgresDialect: Dialect = {
   compile: (statement) => new PostgresCompiler(postgresDialect).compile(statement),
   decoders: (columns) => columns.map((column) => decodeOid(column.type)),
   insertRows,
+  copyRows,
   updateRows,
   deleteRows,
   listParameter: arrayLiteral,

@@ -53,6 +53,8 @@ export interface DatabaseErrorFields {
   readonly position?: string | number | undefined;
   /** The server's function that raised it: never translated, unlike the message. */
   readonly routine?: string | undefined;
+  /** What the server was about, innermost first; of a COPY it names the line. It can contain values. */
+  readonly where?: string | undefined;
 }
 
 type DatabaseErrorClass = new (message: string, options?: DatabaseErrorOptions) => DatabaseError;
@@ -127,6 +129,7 @@ export function databaseErrorFromFields(
     detail: detailOf(fields),
     statement,
     position: fields.position === undefined ? undefined : Number(fields.position),
+    line: copyLine(fields.where),
   };
   if (cause !== undefined) options.cause = cause;
   const hint = hintOf(fields);
@@ -141,6 +144,12 @@ export function databaseErrorFromFields(
     ? StalePlanError
     : classOfState[code] ?? classOfGroup[code.slice(0, 2)] ?? DatabaseError;
   return new Class(messageOf(fields), options);
+}
+
+/** `COPY books, line 3, column price: "x"`, in whatever language, has its line after the table. */
+function copyLine(where: string | undefined): number | undefined {
+  const line = where === undefined ? null : /^COPY .*?, [^,:\d]*(\d+)/m.exec(where);
+  return line === null ? undefined : Number(line[1]);
 }
 
 /** The error of every statement that follows a failed one in its transaction. */

@@ -107,6 +107,7 @@ const fieldNames: Readonly<Record<string, keyof DatabaseErrorFields>> = {
   c: "column",
   n: "constraint",
   R: "routine",
+  W: "where",
 };
 
 /** Reads the body of an ErrorResponse. */

@@ -8,9 +8,16 @@
 
 import type { Column } from "../../schema/table.ts";
 import { quoteIdentifier as quote, quoteTable } from "../../sql/identifier.ts";
-import type { WireRow } from "../../sql/wire.ts";
-import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
+import type { WireRow, WireValue } from "../../sql/wire.ts";
+import type {
+  CopyShape,
+  DeleteShape,
+  InsertShape,
+  RowsStatement,
+  UpdateShape,
+} from "../dialect.ts";
 import { insertTail } from "../insert_tail.ts";
+import { copyLines } from "./copy_text.ts";
 import { columnLiteral } from "../../schema/postgres_array.ts";
 
 /** Rows a statement takes at most: more gain no speed and cost memory. */
@@ -18,21 +25,31 @@ const CHUNK = 10_000;
 
 /** `insert … select from unnest`, or `values` for a single row. */
 export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
+  const extra = (shape.onConflict?.set ?? []).map(({ value }) => value);
+  const tail = (count: number) =>
+    insertTail(shape, (i, column) => cast(`$${count + i + 1}`, column));
   if (shape.columns.length === 0) {
-    const text = `${insertInto(shape)} select from generate_series(1, $1)${insertTail(shape)}`;
-    return [{ text, params: [String(rows.length)], rows: rows.length }];
+    const text = `${insertInto(shape)} select from generate_series(1, $1)${tail(1)}`;
+    return [{ text, params: [String(rows.length), ...extra], rows: rows.length }];
   }
+  const count = shape.columns.length;
   if (rows.length === 1) {
     const values = shape.columns.map((_, i) => `$${i + 1}`).join(", ");
-    const text = `${insertInto(shape)} values (${values})${insertTail(shape)}`;
-    return [{ text, params: rows[0]!, rows: 1 }];
+    const text = `${insertInto(shape)} values (${values})${tail(count)}`;
+    return [{ text, params: extra.length === 0 ? rows[0]! : [...rows[0]!, ...extra], rows: 1 }];
   }
   const selected = shape.columns.map((column, i) => cast(`u.c${i}`, column)).join(", ");
   // Ordinality fixes the order in which rows are inserted, generated keys given and rows returned.
   const text = `${insertInto(shape)} select ${selected} from ${
-    unnest(shape.columns.length, "u", true)
-  } order by u.n${insertTail(shape)}`;
-  return chunked(text, shape.columns.length, rows);
+    unnest(count, "u", true)
+  } order by u.n${tail(count)}`;
+  return chunked(text, count, rows, extra);
+}
+
+/** `copy … from stdin`, in the text format. */
+export function copyRows({ table, columns }: Pick<InsertShape, "table" | "columns">): CopyShape {
+  const names = columns.map((column) => quote(column.name)).join(", ");
+  return { text: `copy ${quoteTable(table)} (${names}) from stdin`, encode: copyLines };
 }
 
 /** `update … from unnest`, or a plain update for a single row. */
@@ -82,11 +99,18 @@ function cast(text: string, column: Column): string {
   return type === "text" ? text : `${text}::${type}`;
 }
 
-function chunked(text: string, columns: number, rows: readonly WireRow[]): RowsStatement[] {
+function chunked(
+  text: string,
+  columns: number,
+  rows: readonly WireRow[],
+  extra: readonly WireValue[] = [],
+): RowsStatement[] {
   const statements: RowsStatement[] = [];
   for (let at = 0; at < rows.length; at += CHUNK) {
     const chunk = rows.length <= CHUNK ? rows : rows.slice(at, at + CHUNK);
-    const params = Array.from({ length: columns }, (_, i) => columnLiteral(chunk, i));
+    const params: WireValue[] = [];
+    for (let i = 0; i < columns; i++) params.push(columnLiteral(chunk, i));
+    params.push(...extra);
     statements.push({ text, params, rows: chunk.length });
   }
   return statements;

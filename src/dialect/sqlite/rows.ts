@@ -17,18 +17,20 @@ const MAX_ROWS = 512;
 /** `insert … values (…), (…)`. */
 export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
   const table = quoteTable(shape.table);
-  const tail = insertTail(shape);
+  // Unnumbered like the rows' own, which they follow in the text.
+  const tail = insertTail(shape, () => "?");
+  const extra = (shape.onConflict?.set ?? []).map(({ value }) => value);
   if (shape.columns.length === 0) {
     return rows.map(() => ({
       text: `insert into ${table} default values${tail}`,
-      params: [],
+      params: extra,
       rows: 1,
     }));
   }
   const head = `insert into ${table} (${
     shape.columns.map((c) => quote(c.name)).join(", ")
   }) values `;
-  return chunked(shape.columns.length, rows, (values) => `${head}${values}${tail}`);
+  return chunked(shape.columns.length, rows, (values) => `${head}${values}${tail}`, extra);
 }
 
 /** `update … from (values …)`. */
@@ -61,8 +63,10 @@ function chunked(
   columns: number,
   rows: readonly WireRow[],
   spell: (values: string) => string,
+  extra: readonly WireValue[] = [],
 ): RowsStatement[] {
-  const most = Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(MAX_PARAMS / columns)));
+  const room = MAX_PARAMS - extra.length;
+  const most = Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(room / columns)));
   const statements: RowsStatement[] = [];
   let text = "";
   let size = 0;
@@ -77,6 +81,7 @@ function chunked(
       const row = rows[i]!;
       for (let c = 0; c < columns; c++) params.push(row[c]!);
     }
+    params.push(...extra);
     statements.push({ text, params, rows: size });
   }
   return statements;

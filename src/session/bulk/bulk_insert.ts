@@ -1,0 +1,304 @@
+/**
+ * `bulkInsert()` and `bulkUpsert()`: plain objects straight to rows, without instances.
+ *
+ * @module
+ */
+
+import { InputError } from "../../errors.ts";
+import type { Dialect, InsertShape, OnConflict } from "../../dialect/dialect.ts";
+import type { MappedColumn } from "../../mapper/mapped_column.ts";
+import type { Mapper } from "../../mapper/mapper.ts";
+import { describe } from "../../sql/expression.ts";
+import type { WireRow } from "../../sql/wire.ts";
+import { didYouMean } from "../../util/nearest.ts";
+import { columnEncoder, missingInInsert, refusedRow, RowEncoder } from "./row_encoder.ts";
+import { checkSource, drain } from "./row_source.ts";
+import type { BulkMethod, Source } from "./types.ts";
+import { type BulkChannel, type BulkShape, BulkWriter } from "./writer.ts";
+
+/** From so many rows on, COPY is worth its messages. */
+export const COPY_FROM = 1_000;
+
+/** What an insert was asked for, checked. */
+export interface InsertOrder {
+  /** Of which entity. */
+  readonly mapper: Mapper;
+  /** How rows get there. */
+  readonly method: BulkMethod;
+  /** Columns to read back. */
+  readonly returning: readonly MappedColumn[];
+  /** What happens to a row that is there already. */
+  readonly onConflict: InsertConflict | undefined;
+}
+
+/** A conflict's handling; what is updated can depend on what a row gives. */
+export interface InsertConflict {
+  /** The columns that tell rows apart. */
+  readonly target: readonly MappedColumn[];
+  /** The columns to take from the new row; `given`: all but the target. */
+  readonly update: readonly MappedColumn[] | "given";
+  /** Columns with values of their own. */
+  readonly set: NonNullable<OnConflict["set"]>;
+}
+
+/** What was inserted. */
+export interface Inserted {
+  /** How many rows were stored. */
+  readonly count: number;
+  /** The rows that were read back, in the order of the source. */
+  readonly rows: readonly Record<string, unknown>[];
+}
+
+/** How rows of one shape are inserted. */
+export function insertShape(
+  order: InsertOrder,
+  columns: readonly MappedColumn[],
+  dialect: Dialect,
+): BulkShape & { readonly insert: InsertShape } {
+  const insert: InsertShape = {
+    table: order.mapper.table,
+    columns,
+    returning: order.returning,
+    onConflict: order.onConflict && conflictOf(order.onConflict, columns),
+  };
+  const copyShape = dialect.copyRows?.(insert);
+  const simple = order.onConflict === undefined && order.returning.length === 0 &&
+    columns.length > 0;
+  const least = order.method === "copy" ? 1 : order.method === "insert" ? Infinity : COPY_FROM;
+  return {
+    insert,
+    statements: (rows) => dialect.insertRows(insert, rows),
+    copy: (rows) => simple && rows >= least ? copyShape : undefined,
+  };
+}
+
+function conflictOf(
+  { target, update, set }: InsertConflict,
+  columns: readonly MappedColumn[],
+): OnConflict {
+  const taken = update === "given"
+    ? columns.filter((c) => !target.includes(c) && !c.primaryKey && !isSet(set, c))
+    : update;
+  return { target, update: taken, set };
+}
+
+function isSet(set: InsertConflict["set"], column: MappedColumn): boolean {
+  return set.some((one) => one.column === column);
+}
+
+/**
+ * Inserts all rows of a source.
+ *
+ * @throws {InputError} naming the index of a row that cannot be stored.
+ */
+export async function bulkInsert(
+  order: InsertOrder,
+  source: Source<object>,
+  dialect: Dialect,
+  channel: BulkChannel,
+): Promise<Inserted> {
+  const encoder = new RowEncoder(order.mapper, dialect.name, missingInInsert);
+  const returned: WireRow[] = [];
+  const conflict = order.onConflict;
+  const writer = new BulkWriter({
+    verb: "inserted",
+    shape: (omitted) => insertShape(order, encoder.columnsOf(omitted), dialect),
+    inRuns: conflict !== undefined && order.returning.length > 0,
+    returned(rows, indexes) {
+      if (order.returning.length === 0) return;
+      // Without conflicts every row comes back, and belongs where it stood in the source.
+      if (conflict === undefined) rows.forEach((row, i) => returned[indexes[i]!] = row);
+      else returned.push(...rows);
+    },
+  }, channel);
+  const identify = conflict === undefined ? undefined : identityOf(conflict, encoder);
+  const count = await carryOut(writer, source, (row) => {
+    let encoded;
+    try {
+      encoded = encoder.encode(row);
+    } catch (error) {
+      throw refusedRow(error, writer.index, "inserted");
+    }
+    return writer.add(encoded.omitted, encoded.wires, identify?.(encoded.omitted, encoded.wires));
+  });
+  return { count, rows: returned.map((row) => decodeRow(row, order.returning, dialect)) };
+}
+
+/** Drains a source into a writer. */
+export async function carryOut<T>(
+  writer: BulkWriter,
+  source: Source<T>,
+  take: (item: T) => Promise<void> | undefined,
+): Promise<number> {
+  try {
+    await drain(source, take);
+    return await writer.finish();
+  } catch (error) {
+    // The transaction is rolled back next: a statement sent after that would be stored on its own.
+    throw await writer.abandon(error);
+  }
+}
+
+/** The same row twice in one statement is refused by PostgreSQL; they are sent one after the other. */
+function identityOf(
+  conflict: InsertConflict,
+  encoder: RowEncoder,
+): ((omitted: string, wires: WireRow) => string | undefined) | undefined {
+  const updates = conflict.update === "given" || conflict.update.length > 0 ||
+    conflict.set.length > 0;
+  if (!updates) return undefined;
+  const places = new Map<string, readonly number[]>();
+  return (omitted, wires) => {
+    let at = places.get(omitted);
+    if (at === undefined) {
+      const columns = encoder.columnsOf(omitted);
+      at = conflict.target.map((column) => columns.indexOf(column));
+      places.set(omitted, at);
+    }
+    const key = at.map((i) => i < 0 ? null : wires[i]!);
+    // Nulls never conflict.
+    return key.includes(null) ? undefined : identityText(key);
+  };
+}
+
+/** One text for each key. */
+export function identityText(key: WireRow): string {
+  let text = "";
+  for (const wire of key) {
+    const part = String(wire);
+    text += `${part.length}:${part}`;
+  }
+  return text;
+}
+
+function decodeRow(
+  row: WireRow,
+  columns: readonly MappedColumn[],
+  dialect: Dialect,
+): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  columns.forEach(({ property, type }, i) => {
+    const wire = row[i]!;
+    object[property] = wire === null ? null : type.codec[dialect.name].decode(wire);
+  });
+  return object;
+}
+
+/** What `bulkInsert()` and `bulkUpsert()` are asked for, as it came. */
+export interface InsertRequest {
+  /** See `BulkInsertOptions`. */
+  readonly onConflict?: unknown;
+  /** See `BulkInsertOptions`. */
+  readonly method?: unknown;
+  /** The columns to read back. */
+  readonly returning?: unknown;
+}
+
+/**
+ * Checks what was asked for.
+ *
+ * @throws {InputError} for an option, a column or a value that is wrong.
+ */
+export function insertOrder(
+  method: string,
+  mapper: Mapper,
+  source: unknown,
+  request: InsertRequest,
+  dialect: Dialect,
+): InsertOrder {
+  checkSource(method, "rows", source);
+  const how = request.method ?? "auto";
+  if (how !== "auto" && how !== "insert" && how !== "copy") {
+    throw new InputError(`The option "method" of ${method} is "auto", "insert" or "copy"`);
+  }
+  const returning = request.returning === undefined
+    ? []
+    : columnsNamed(mapper, "returning", request.returning);
+  const onConflict = conflict(method, mapper, request.onConflict, dialect);
+  if (how === "copy") {
+    if (returning.length > 0 || onConflict !== undefined) {
+      throw new InputError("COPY neither gives rows back nor minds conflicts", {
+        hint: `Leave out { method: "copy" }`,
+      });
+    }
+    if (dialect.copyRows === undefined) {
+      throw new InputError("This database has no COPY", { hint: `Leave out { method: "copy" }` });
+    }
+  }
+  return { mapper, method: how, returning, onConflict };
+}
+
+function conflict(
+  method: string,
+  mapper: Mapper,
+  given: unknown,
+  dialect: Dialect,
+): InsertConflict | undefined {
+  if (given === undefined) return undefined;
+  if (given === "nothing") return { target: [], update: [], set: [] };
+  if (typeof given !== "object" || given === null) {
+    throw new InputError(`onConflict is "nothing" or an object, found ${describe(given)}`, {
+      hint: `As in { onConflict: { target: "email", update: ["name"] } }`,
+    });
+  }
+  checkNames(`onConflict of ${method}`, given, ["target", "update", "set"]);
+  const { target, update = "nothing", set } = given as Record<string, unknown>;
+  const targets = target === undefined
+    ? []
+    : columnsNamed(mapper, "onConflict.target", Array.isArray(target) ? target : [target]);
+  const taken = update === "nothing"
+    ? []
+    : update === "given"
+    ? update
+    : columnsNamed(mapper, "onConflict.update", update);
+  const values = set === undefined ? [] : valuesOf(mapper, set, dialect);
+  if (targets.length === 0 && (taken.length > 0 || values.length > 0)) {
+    throw new InputError("onConflict says what to update, but not on which conflict", {
+      hint: `Name the columns of a unique constraint: { target: "email" }`,
+    });
+  }
+  return { target: targets, update: taken, set: values };
+}
+
+function valuesOf(
+  mapper: Mapper,
+  set: unknown,
+  dialect: Dialect,
+): NonNullable<OnConflict["set"]> {
+  if (typeof set !== "object" || set === null) {
+    throw new InputError(`onConflict.set takes an object of values, found ${describe(set)}`);
+  }
+  return Object.entries(set).map(([property, value]) => {
+    const [column] = columnsNamed(mapper, "onConflict.set", [property]) as [MappedColumn];
+    return { column, value: columnEncoder(column, dialect.name)(value) };
+  });
+}
+
+/** @throws {InputError} for a name that is none of `known`. */
+export function checkNames(what: string, given: object, known: readonly string[]): void {
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    throw new InputError(`${what} has no option "${name}"`, { hint: didYouMean(name, known) });
+  }
+}
+
+/** @throws {InputError} for what is no list of the entity's columns. */
+export function columnsNamed(mapper: Mapper, what: string, names: unknown): MappedColumn[] {
+  if (!Array.isArray(names)) {
+    throw new InputError(`${what} takes a list of columns, found ${describe(names)}`, {
+      hint: `As in ["${mapper.columns[0]!.property}"]`,
+    });
+  }
+  return names.map((name: unknown) => {
+    const column = typeof name === "string" ? mapper.column(name) : undefined;
+    if (column !== undefined) return column;
+    const known = mapper.columns.map(({ property }) => property);
+    throw new InputError(
+      `${what} names ${
+        typeof name === "string" ? `"${name}"` : describe(name)
+      }, and ${mapper.name} ` +
+        "has no such column",
+      typeof name === "string" ? { hint: didYouMean(name, known) } : {},
+    );
+  });
+}

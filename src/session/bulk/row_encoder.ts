@@ -1,0 +1,121 @@
+/**
+ * Plain objects → wire rows, checked column by column before anything is sent.
+ *
+ * @module
+ */
+
+import { InputError, SluiceError } from "../../errors.ts";
+import type { MappedColumn } from "../../mapper/mapped_column.ts";
+import type { Mapper } from "../../mapper/mapper.ts";
+import { describe } from "../../sql/expression.ts";
+import type { DialectName, WireRow, WireValue } from "../../sql/wire.ts";
+import { didYouMean } from "../../util/nearest.ts";
+
+/** A row, and which columns it leaves to the database. */
+export interface EncodedRow {
+  /** The values of the columns that are given, in the mapper's order. */
+  readonly wires: WireRow;
+  /** The indexes of the others, each followed by a comma: the same for rows of one shape. */
+  readonly omitted: string;
+}
+
+/** Encodes the rows of one entity. */
+export class RowEncoder {
+  readonly #mapper: Mapper;
+  readonly #properties: readonly string[];
+  readonly #encoders: readonly ((value: unknown) => WireValue)[];
+  readonly #missing: readonly (() => WireValue | undefined)[];
+
+  /**
+   * Encodes rows of `mapper`.
+   *
+   * @param missing What a column gets that a row leaves out; undefined leaves it to the database.
+   */
+  constructor(
+    mapper: Mapper,
+    dialect: DialectName,
+    missing: (
+      column: MappedColumn,
+      encode: (value: unknown) => WireValue,
+    ) => WireValue | undefined,
+  ) {
+    this.#mapper = mapper;
+    this.#properties = mapper.columns.map(({ property }) => property);
+    this.#encoders = mapper.columns.map((column) => columnEncoder(column, dialect));
+    this.#missing = mapper.columns.map((column, i) => () => missing(column, this.#encoders[i]!));
+  }
+
+  /** Encodes a row. */
+  encode(row: object): EncodedRow {
+    if (typeof row !== "object" || row === null || Array.isArray(row)) {
+      throw new InputError(`A plain object is expected, found ${describe(row)}`);
+    }
+    const properties = this.#properties;
+    const wires: WireRow = [];
+    let omitted = "";
+    let used = 0;
+    for (let i = 0; i < properties.length; i++) {
+      const property = properties[i]!;
+      const has = Object.hasOwn(row, property);
+      if (has) used++;
+      const value = has ? (row as Record<string, unknown>)[property] : undefined;
+      const wire = value === undefined ? this.#missing[i]!() : this.#encoders[i]!(value);
+      if (wire === undefined) omitted += `${i},`;
+      else wires.push(wire);
+    }
+    if (used < Object.keys(row).length) this.#refuseUnknown(row);
+    return { wires, omitted };
+  }
+
+  /** The columns of rows that leave out `omitted`. */
+  columnsOf(omitted: string): readonly MappedColumn[] {
+    const left = new Set(omitted.split(","));
+    return this.#mapper.columns.filter((_, i) => !left.has(String(i)));
+  }
+
+  #refuseUnknown(row: object): never {
+    const unknown = Object.keys(row).find((key) => !this.#properties.includes(key))!;
+    throw new InputError(`${this.#mapper.name} has no column "${unknown}"`, {
+      hint: didYouMean(unknown, this.#properties),
+    });
+  }
+}
+
+/** Encodes the values of one column, null included. */
+export function columnEncoder(
+  column: MappedColumn,
+  dialect: DialectName,
+): (value: unknown) => WireValue {
+  const codec = column.type.codec[dialect];
+  return (value) => value === null ? nullFor(column) : codec.encode(value, column.label);
+}
+
+/** What an inserted row gets for a column that it leaves out. */
+export function missingInInsert(
+  column: MappedColumn,
+  encode: (value: unknown) => WireValue,
+): WireValue | undefined {
+  const { defaultValue } = column.defined.spec;
+  if (defaultValue !== undefined) {
+    const { value } = defaultValue;
+    return encode(typeof value === "function" ? value() : value);
+  }
+  if (column.generated || column.defaultSql !== undefined) return undefined;
+  return nullFor(column);
+}
+
+function nullFor(column: MappedColumn): null {
+  if (column.nullable) return null;
+  throw new InputError(`"${column.label}" has no value`, {
+    hint: "Give it one, or declare the column nullable()",
+  });
+}
+
+/** The error of a row that was refused before it was sent. Errors of other kinds stay as they are. */
+export function refusedRow(error: unknown, index: number, verb: string): unknown {
+  if (!(error instanceof SluiceError)) return error;
+  return new InputError(`Row ${index} cannot be ${verb}: ${error.message}`, {
+    cause: error,
+    row: index,
+  });
+}
