@@ -9,7 +9,6 @@ import type { AsyncEngine } from "../session/async_engine.ts";
 import type { AsyncSession } from "../session/async_session.ts";
 import type { SessionOptions } from "../session/session_core.ts";
 import { describe } from "../sql/expression.ts";
-import { didYouMean } from "../util/nearest.ts";
 import { RequestScope } from "./request_scope.ts";
 
 /** How the sessions of requests work. */
@@ -47,6 +46,7 @@ const CLIENT_CLOSED_REQUEST = 499;
  * @param handler Gets the request, its session, and what the server passes besides.
  * @param options How the sessions work, as for `engine.session()`.
  * @throws {InputError} for a handler or an option that is none.
+ * @throws {MappingError} with every mistake of the entities.
  *
  * @example A stream of rows, and a transaction
  * ```ts
@@ -79,7 +79,7 @@ export function withSession<Info = unknown>(
   handler: SessionHandler<Info>,
   options: WithSessionOptions = {},
 ): (request: Request, info?: Info) => Promise<Response> {
-  check(handler, options);
+  check(engine, handler, options);
   return async (request, info) => {
     const scope = new RequestScope(engine, request.signal, options);
     try {
@@ -94,20 +94,17 @@ export function withSession<Info = unknown>(
   };
 }
 
-const known = ["autoflush", "onUnflushedClose"];
-
-function check(handler: unknown, options: WithSessionOptions): void {
+function check(engine: AsyncEngine, handler: unknown, options: WithSessionOptions): void {
   if (typeof handler !== "function") {
     throw new InputError(`withSession() expects a handler, found ${describe(handler)}`, {
       hint: "Write it as withSession(engine, (request, session) => new Response(…))",
     });
   }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new InputError(`withSession() has no option "${name}"`, {
-      hint: name === "signal"
-        ? "The sessions follow the signals of their requests"
-        : didYouMean(name, known),
+  if (Object.hasOwn(options, "signal")) {
+    throw new InputError('withSession() takes no option "signal"', {
+      hint: "The sessions follow the signals of their requests",
     });
   }
+  // What is wrong with the options or the entities is said now, not to the first request.
+  engine.session(options);
 }
