@@ -5,6 +5,7 @@ export {
   CheckViolationError,
   ClosedError,
   CommitUnknownError,
+  type CommitUnknownErrorOptions,
   ConfigError,
   ConnectError,
   ConnectionError,
@@ -48,7 +49,12 @@ export {
 
 // Pool: permits for a limited number, and what the engine's pool tells of itself.
 export { type AcquireOptions, type Permit, Semaphore } from "./src/pool/semaphore.ts";
-export { defaultPoolSize, type LeakReport, type PoolStatus } from "./src/pool/pool.ts";
+export {
+  defaultPoolSize,
+  type LeakReport,
+  type LeaseTask,
+  type PoolStatus,
+} from "./src/pool/pool.ts";
 
 // Engine: connections, transactions, results, options, events.
 export { AsyncEngine, type AsyncEngineOptions } from "./src/session/async_engine.ts";
@@ -58,9 +64,11 @@ export {
   Savepoint,
   Transaction,
   type TransactionHook,
-  type TransactionOptions,
   TransactionScope,
+  type TransactionTraits,
 } from "./src/engine/transaction.ts";
+export type { EscapeMode, RetryOptions, TransactionOptions } from "./src/engine/begin_options.ts";
+export { AdvisoryLock, type AdvisoryLockOptions } from "./src/engine/advisory_lock.ts";
 export { Result } from "./src/engine/result.ts";
 export type { Executable } from "./src/engine/statement.ts";
 export type { StreamOptions } from "./src/engine/stream.ts";
@@ -70,6 +78,7 @@ export type {
   ConnectEvent,
   EngineEvents,
   EngineListener,
+  EscapeEvent,
   LostEvent,
   StatementEvent,
   TransactionEvent,
@@ -98,12 +107,65 @@ export {
   allOf,
   anyOf,
   type Condition,
+  type DateField,
+  type DateUnit,
   Expression,
+  type NullIn,
+  type NullOf,
+  type Numeric,
   type Operand,
   Order,
+  type Subquery,
 } from "./src/sql/expression.ts";
-export type { HasNode } from "./src/sql/node.ts";
+export {
+  type Argument,
+  type ArgumentValue,
+  Case,
+  caseWhen,
+  coalesce,
+  exists,
+  greatest,
+  least,
+  matches,
+  now,
+  nullif,
+  scalar,
+  type TextConfig,
+  textRank,
+  type TextSearchOptions,
+  value,
+} from "./src/sql/functions.ts";
+export {
+  Aggregate,
+  arrayAgg,
+  type Averaged,
+  avg,
+  boolAnd,
+  boolOr,
+  count,
+  countDistinct,
+  cumeDist,
+  denseRank,
+  firstValue,
+  jsonAgg,
+  lag,
+  lastValue,
+  lead,
+  max,
+  min,
+  ntile,
+  type OneOrMore,
+  percentRank,
+  rank,
+  rowNumber,
+  stringAgg,
+  sum,
+  type Window,
+  WindowFunction,
+} from "./src/sql/aggregates.ts";
+export type { FrameBound, HasNode } from "./src/sql/node.ts";
 export { Sql, sql, type SqlTag } from "./src/sql/raw.ts";
+export type { TypeName, TypeNames } from "./src/sql/wire.ts";
 
 // Entities: columns, relations, and what the compiler knows of them.
 export { entity, type EntityBase } from "./src/mapper/define.ts";
@@ -164,6 +226,7 @@ export type {
   Many,
   ManyRef,
   MaybeOne,
+  NullableRef,
   One,
   Path,
   Ref,
@@ -199,6 +262,14 @@ export type {
   RowSource,
   Source,
 } from "./src/session/bulk/types.ts";
+
+// Queries for rows: columns, joins, sets, pages.
+export { prepare } from "./src/session/prepare.ts";
+export { Ends } from "./src/session/queries/ends.ts";
+export type { ExplainOptions } from "./src/session/queries/explain.ts";
+export type { Page, PageOptions } from "./src/session/queries/page.ts";
+export { Cte, From, type OrderTerms, type Rows, Select } from "./src/session/queries/select.ts";
+export type { NullableSelection, RowOf, Selection } from "./src/session/queries/selection.ts";
 
 // Schema: tables made from entities.
 export { createAll, dropAll } from "./src/session/create_all.ts";

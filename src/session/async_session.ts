@@ -28,7 +28,10 @@ import type {
   RowSource,
   Source,
 } from "./bulk/types.ts";
-import { Query } from "./query.ts";
+import { Query, type QueryRunner } from "./query.ts";
+import { runnerOf } from "./queries/binding.ts";
+import { isActive } from "./queries/callbacks.ts";
+import { From, plainSelect, type Rows, sourceFor } from "./queries/select.ts";
 import { planFor } from "./query_plan.ts";
 import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";
@@ -65,15 +68,15 @@ import { beginTransaction, inTransaction } from "./transactions.ts";
 export class AsyncSession implements AsyncDisposable {
   readonly #core: SessionCore;
   readonly #reader: Reader;
+  readonly #bulk: BulkCalls;
 
   /** Made by `engine.session()`. */
-  readonly #bulk: BulkCalls;
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
     this.#core = new SessionCore(context, options);
+    this.#bulk = new BulkCalls(this.#core);
     this.#reader = new Reader(this.#core, {
       session: this,
-    this.#bulk = new BulkCalls(this.#core);
       connections: () => context.engine.connections,
       fork: () => {
         const { signal, readOnly } = options;
@@ -134,13 +137,60 @@ export class AsyncSession implements AsyncDisposable {
     return this.#core.work.isModified(object);
   }
 
+  /**
+   * Its reader, for prepared queries.
+   *
+   * @internal
+   */
+  get [runnerOf](): QueryRunner {
+    this.#core.assertOpen();
+    return this.#reader;
+  }
+
   // --- reading -----------------------------------------------------------------------------------
 
   /** A query for the objects of a class. */
   query<E extends object>(entityClass: EntityClass<E>): Query<E> {
     this.#core.assertOpen();
-    const plan = planFor(this.#core.context.registry.mapper(entityClass));
+    const mapper = this.#core.context.registry.mapper(entityClass);
+    // Inside a query of the same entity: a source of its own, to tell the two apart.
+    const source = isActive(mapper.source) ? { ...mapper.source } : mapper.source;
+    const plan = planFor(mapper, source);
     return new Query<E>(this.#reader, { ...plan, signal: this.#core.options.signal });
+  }
+
+  /**
+   * A query from the rows of another, or of a common table expression: finish it with `select()`.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, avg, count, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), kind: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Pet, [{ kind: "ant" }, { kind: "ant" }, { kind: "bee" }]);
+   *
+   * const kinds = session.query(Pet).groupBy((p) => p.kind).select(() => ({ pets: count() }));
+   * const average = await session.from(kinds).select((k) => avg(k.pets)).scalar();
+   * assertEquals(average, 1.5);
+   * ```
+   */
+  from<S>(rows: Rows<S>): From<[S]> {
+    this.#core.assertOpen();
+    const { source, refs } = sourceFor(this.#reader.rows, rows, false);
+    return new From<[S]>(this.#reader.rows, {
+      select: plainSelect(source, []),
+      sources: [source],
+      refs: [refs],
+      root: undefined,
+      window: 500,
+      signal: this.#core.options.signal,
+      timeout: undefined,
+      binding: undefined,
+    });
   }
 
   /**
@@ -308,82 +358,43 @@ export class AsyncSession implements AsyncDisposable {
   }
 
   /**
-   * Inserts many rows without making objects of them: array-bound on PostgreSQL, in one
-   * transaction, with constant memory whatever the length of the source.
+   * Inserts many rows without making objects of them, in one transaction and with constant memory
+   * whatever the length of the source.
    *
-   * @param rows Plain objects by property: an array, an iterable or an async iterable.
-   * @returns How many rows were inserted.
+   * Defaults of the class apply; hooks do not. Objects that the session holds are not touched. Inside
+   * `begin()` the rows belong to the open transaction, which can only be rolled back when the call
+   * failed after rows were sent.
+   *
+   * @param rows Plain objects by property: an array, an iterable, an async iterable or a web stream.
+   * @returns How many rows were stored; with `returning`, the rows that were read back, in the order of the source.
    * @throws {InputError} naming the row's index when a value cannot be stored; nothing is stored then.
+   * @throws {DatabaseError} naming the row's index (`error.row`) when the database refuses it.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", {
+   *   id: integer().primaryKey().generated(),
+   *   name: text().unique(),
+   *   legs: integer().default(4),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   *
+   * assertEquals(await session.bulkInsert(Pet, [{ name: "Ant", legs: 6 }, { name: "Cat" }]), 2);
+   * const stored = await session.bulkInsert(Pet, [{ name: "Ant", legs: 5 }, { name: "Dog" }], {
+   *   onConflict: { target: "name", update: ["legs"] },
+   *   returning: ["name", "legs"],
+   * });
+   * assertEquals(stored, [{ name: "Ant", legs: 5 }, { name: "Dog", legs: 4 }]);
+   * ```
    */
   bulkInsert<E extends object>(
     entityClass: EntityClass<E>,
     rows: RowSource<E>,
-    options: CallOptions = {},
-  ): Promise<number> {
-    this.#core.assertOpen();
-    const mapper = this.#core.context.registry.mapper(entityClass);
-    const call = this.#core.limits(options);
-    // Rows are gathered between the statements, so that the source may read from this session.
-    const insert = () =>
-      bulkInsert(
-        mapper,
-        rows as RowSource<object>,
-        this.#core.context.dialect,
-        (statement) =>
-          this.#core.turnstile.run(
-            async (connection) => (await connection.run(statement, call)).rowCount,
-            call,
-          ),
-      );
-    return this.#core.transaction === undefined
-      ? inTransaction(this.#core, "bulkInsert()", insert, call, false)
-      : this.#core.turnstile.run(
-        async (connection) => await this.#core.autoflush(connection, call),
-        call,
-      ).then(
-        insert,
-      );
-  }
-
-  /** Ends the session: an open transaction is rolled back, streams are closed, objects detached. */
-  async close(): Promise<void> {
-    if (this.#core.owner.closed) return;
-    // Whoever gave the session up by its signal wants nothing stored any more.
-    const unflushed = this.#core.transaction === undefined && this.#core.work.hasChanges &&
-      this.#core.options.signal?.aborted !== true;
-    this.#core.owner.closed = true;
-    if (this.#core.streams.size > 0) await this.#core.closeStreams();
-    if (this.#core.transaction !== undefined) {
-      await this.#core.transaction.rollback().catch(() => {});
-    }
-    await this.#core.turnstile.close();
-    this.#core.work.close();
-    if (unflushed) this.#reportUnflushed();
-  }
-
-  /** As `close()`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  // --- for Query ---------------------------------------------------------------------------------
-
-  #reportUnflushed(): void {
-    const message = "A session was closed with changes that were never stored";
-    const hint = "Call commit() before, or rollback() to show that they are not wanted";
-    switch (this.#core.options.onUnflushedClose ?? "warn") {
-      case "throw":
-        throw new UsageError(message, { hint });
-      case "warn":
-        console.warn(`Sluice: ${message}. ${hint}`);
-    }
-  }
-}
-
-const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
-
-function checkOptions(options: SessionOptions): void {
-  for (const name of Object.keys(options)) {
     options?: BulkInsertOptions<E>,
   ): Promise<number>;
   /** Inserts many rows, and gives back the named columns of each. */
@@ -460,6 +471,98 @@ function checkOptions(options: SessionOptions): void {
   bulkUpdate<E extends object>(
     entityClass: EntityClass<E>,
     rows: Source<BulkValues<E>>,
+    options: CallOptions = {},
+  ): Promise<number> {
+    return this.#bulk.update(this.#mapper(entityClass), rows as Source<object>, options);
+  }
+
+  /**
+   * Deletes many rows by their primary keys, without loading them. Keys that are not there are passed
+   * over. Objects that the session holds are not touched.
+   *
+   * @param keys Primary keys; composite ones as objects by property.
+   * @returns How many rows were deleted.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   *
+   * await session.bulkInsert(Pet, [{ id: 1, name: "Ant" }, { id: 2, name: "Bee" }]);
+   * assertEquals(await session.bulkDelete(Pet, [1, 9]), 1);
+   * ```
+   */
+  bulkDelete<E extends object>(
+    entityClass: EntityClass<E>,
+    keys: Source<unknown>,
+    options: CallOptions = {},
+  ): Promise<number> {
+    return this.#bulk.delete(this.#mapper(entityClass), keys, options);
+  }
+
+  /**
+   * How `bulkInsert()` would go about so many rows: by VALUES, unnest or COPY, in how many statements.
+   * Sends nothing.
+   *
+   * @param options Those that `bulkInsert()` would be given.
+   */
+  bulkPlan<E extends object>(
+    entityClass: EntityClass<E>,
+    input: BulkPlanInput<BulkColumn<E>>,
+    options: BulkInsertOptions<E> | BulkReturningOptions<E, BulkColumn<E>> = {},
+  ): BulkPlan {
+    return this.#bulk.plan(this.#mapper(entityClass), input, options);
+  }
+
+  #mapper(entityClass: unknown): Mapper {
+    this.#core.assertOpen();
+    return this.#core.context.registry.mapper(entityClass);
+  }
+
+  /** Ends the session: an open transaction is rolled back, streams are closed, objects detached. */
+  async close(): Promise<void> {
+    if (this.#core.owner.closed) return;
+    // Whoever gave the session up by its signal wants nothing stored any more.
+    const unflushed = this.#core.transaction === undefined && this.#core.work.hasChanges &&
+      this.#core.options.signal?.aborted !== true;
+    this.#core.owner.closed = true;
+    if (this.#core.streams.size > 0) await this.#core.closeStreams();
+    if (this.#core.transaction !== undefined) {
+      await this.#core.transaction.rollback().catch(() => {});
+    }
+    await this.#core.turnstile.close();
+    this.#core.work.close();
+    if (unflushed) this.#reportUnflushed();
+  }
+
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // --- for Query ---------------------------------------------------------------------------------
+
+  #reportUnflushed(): void {
+    const message = "A session was closed with changes that were never stored";
+    const hint = "Call commit() before, or rollback() to show that they are not wanted";
+    switch (this.#core.options.onUnflushedClose ?? "warn") {
+      case "throw":
+        throw new UsageError(message, { hint });
+      case "warn":
+        console.warn(`Sluice: ${message}. ${hint}`);
+    }
+  }
+}
+
+const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
+
+function checkOptions(options: SessionOptions): void {
+  for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
   }

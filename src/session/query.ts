@@ -34,7 +34,7 @@ import type {
   EachBatchOptions,
 } from "./batches/batches.ts";
 import { within } from "./queries/callbacks.ts";
-import { bindStatement } from "./queries/binding.ts";
+import { type Binding, bindStatement, rebind } from "./queries/binding.ts";
 import { checkCount, countNode } from "./queries/counts.ts";
 import { Ends } from "./queries/ends.ts";
 import { type ExplainOptions, explainStatement, readExplanation } from "./queries/explain.ts";
@@ -144,6 +144,15 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   get [nodeOf](): SelectNode {
     return selectOf(this.#plan, selectAll(this.#plan.mapper));
+  }
+
+  /**
+   * The query as one of another session, with the values of its parameters.
+   *
+   * @internal
+   */
+  [rebind](runner: QueryRunner, binding: Binding): Query<E, R> {
+    return new Query(runner, { ...this.#plan, binding });
   }
 
   #within<T>(what: string, callback: (entity: Ref<E>) => T): T {
@@ -463,6 +472,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   commitEvery(size: number, options: BatchOptions = {}): Batches<R> {
     checkCount("commitEvery()", size, 1);
+    this.#refuseBinding("commitEvery()");
     return this.#runner.commitEvery(this.#plan, size, options) as Batches<R>;
   }
 
@@ -490,6 +500,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   inBatches(size: number, options: BatchOptions = {}): Batches<R[]> {
     checkCount("inBatches()", size, 1);
+    this.#refuseBinding("inBatches()");
     return this.#runner.inBatches(this.#plan, size, options) as Batches<R[]>;
   }
 
@@ -525,6 +536,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
     options: EachBatchOptions = {},
   ): Promise<BatchProgress | undefined> {
     checkCount("eachBatch()", size, 1);
+    this.#refuseBinding("eachBatch()");
     if (typeof work !== "function") {
       throw new InputError(`eachBatch() expects a function, found ${describe(work)}`, {
         hint: "Write it as eachBatch(100, async (rows) => { … })",
@@ -536,6 +548,13 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       (rows, info) => work(rows as R[], info as BatchContext),
       options,
     );
+  }
+
+  #refuseBinding(what: string): void {
+    if (this.#plan.binding === undefined) return;
+    throw new UsageError(`${what} cannot walk a prepared query`, {
+      hint: "Build it with session.query(), with the values in place",
+    });
   }
 }
 

@@ -9,6 +9,11 @@ import type { DriverStatement } from "../../dialect/driver.ts";
 import type { PreparedStatement } from "../../dialect/dialect.ts";
 import { describe } from "../../sql/operand.ts";
 
+/** The key of a session's reader, for prepared queries. */
+export const runnerOf: unique symbol = Symbol("sluice.runner");
+/** The key of what makes a prepared query one of a session, with values. */
+export const rebind: unique symbol = Symbol("sluice.rebind");
+
 /** The values for one run of a prepared query. */
 export interface Binding {
   /** The values by name. */

@@ -36,6 +36,8 @@ export interface SourcesPlan extends QueryLimits {
 export interface RowRunner {
   /** How SQL is spelt. */
   readonly dialect: Dialect;
+  /** All entities of the engine: what prepared queries are kept by. */
+  readonly registry: object;
   /** The mapper of an entity class. */
   mapper(entityClass: EntityClass): Mapper;
   /** Spells a statement. */

@@ -32,6 +32,11 @@ export class RowReader implements RowRunner {
     this.dialect = core.context.dialect;
   }
 
+  /** All entities of the engine. */
+  get registry(): object {
+    return this.#core.context.registry;
+  }
+
   /** The mapper of an entity class. */
   mapper(entityClass: EntityClass): Mapper {
     return this.#core.context.registry.mapper(entityClass);

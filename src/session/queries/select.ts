@@ -36,7 +36,7 @@ import { expressionIn, orderNodes } from "../../sql/operand.ts";
 import { resolveType } from "../../dialect/type_names.ts";
 import { writeAnything, type WriteJson } from "../json_lines.ts";
 import { refsOf } from "../refs.ts";
-import { bindStatement } from "./binding.ts";
+import { type Binding, bindStatement, rebind } from "./binding.ts";
 import { within } from "./callbacks.ts";
 import { checkCount, countNode } from "./counts.ts";
 import { Ends } from "./ends.ts";
@@ -313,6 +313,15 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
   [sourceOf](lateral: boolean): { readonly source: Source; readonly refs: unknown } {
     const source: DerivedSource = { kind: "derived", query: this.#plan.select, lateral };
     return { source, refs: refsOfPlan(this.#selection, source) };
+  }
+
+  /**
+   * The query as one of another session, with the values of its parameters.
+   *
+   * @internal
+   */
+  [rebind](runner: { readonly rows: RowRunner }, binding: Binding): Select<A, S> {
+    return new Select(runner.rows, { ...this.#plan, binding }, this.#selection);
   }
 
   protected override get resultName(): string {
