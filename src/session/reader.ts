@@ -4,12 +4,14 @@
  * @module
  */
 
+import { InputError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { hydrate, type HydrationTarget } from "../loading/hydrate.ts";
 import { type Loader, loadPaths, selectAll } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import { describe } from "../sql/expression.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type {
@@ -33,8 +35,30 @@ import { beginTransaction } from "./transactions.ts";
 
 /** How an object is fetched by key. */
 export interface GetOptions extends CallOptions {
-  /** Locks the row and reads it anew; only inside `begin()`. */
+  /** Locks the row and reads it anew; only inside `begin()`. SQLite locks everything anyway. */
   lock?: "update" | "share" | undefined;
+  /**
+   * With `lock`, when somebody else has locked the row: `"skipLocked"` takes it for missing, `"noWait"`
+   * fails with `LockTimeoutError`. Default: wait.
+   */
+  wait?: "skipLocked" | "noWait" | undefined;
+}
+
+/** Both become part of a statement's text: nothing else may. */
+function checkLock({ lock, wait }: GetOptions): void {
+  if (lock !== undefined && lock !== "update" && lock !== "share") {
+    throw new InputError(`The option "lock" takes "update" or "share", found ${describe(lock)}`);
+  }
+  if (wait !== undefined && wait !== "skipLocked" && wait !== "noWait") {
+    throw new InputError(
+      `The option "wait" takes "skipLocked" or "noWait", found ${describe(wait)}`,
+    );
+  }
+  if (wait !== undefined && lock === undefined) {
+    throw new InputError('The option "wait" says how to wait for a lock, and none is asked for', {
+      hint: 'Ask for one: { lock: "update", wait: "noWait" }',
+    });
+  }
 }
 
 /** What a reader knows of the session it reads for. */
@@ -236,6 +260,7 @@ export class Reader implements QueryRunner {
   find(mapper: Mapper, key: unknown, options: GetOptions): Promise<object[]> {
     const { dialect } = this.#core.context;
     const keyRow = mapper.keyRow(key, dialect.name);
+    checkLock(options);
     if (options.lock === undefined) {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
@@ -244,7 +269,7 @@ export class Reader implements QueryRunner {
     const call = this.#core.limits(options);
     return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
-      const { text } = byKey(mapper, dialect, options.lock);
+      const { text } = byKey(mapper, dialect, options);
       const { rows } = await connection.run({ text, params: keyRow }, call);
       return this.#hydrate(mapper, rows);
     }, call);
@@ -275,16 +300,16 @@ export class Reader implements QueryRunner {
 const texts = new WeakMap<Mapper, Map<string, DriverStatement>>();
 
 /** `select … where key = …`, compiled once for each mapper, dialect and lock. */
-function byKey(mapper: Mapper, dialect: Dialect, lock: GetOptions["lock"]): DriverStatement {
+function byKey(mapper: Mapper, dialect: Dialect, { lock, wait }: GetOptions): DriverStatement {
   let cached = texts.get(mapper);
   if (cached === undefined) texts.set(mapper, cached = new Map());
-  const id = `${dialect.name} ${lock}`;
+  const id = `${dialect.name} ${lock} ${wait}`;
   let statement = cached.get(id);
   if (statement === undefined) {
     statement = dialect.compile({
       ...selectAll(mapper),
       where: keyCondition(mapper)[nodeOf],
-      lock: lock === undefined ? undefined : { strength: lock, wait: undefined },
+      lock: lock === undefined ? undefined : { strength: lock, wait },
     });
     cached.set(id, statement);
   }
