@@ -6,7 +6,7 @@
  */
 
 import { InputError } from "../errors.ts";
-import { type InstanceState } from "../mapper/instance_state.ts";
+import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Column } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
