@@ -74,6 +74,7 @@ function _columnTypesSayWhatJavaScriptGets(e: Every) {
   isTrue<Same<typeof e.uid, string>>();
   isTrue<Same<typeof e.blob, Uint8Array>>();
   isTrue<Same<typeof e.doc, { a: number }>>();
+  isTrue<Same<typeof e.any, unknown>>();
   isTrue<Same<typeof e.day, string>>();
   isTrue<Same<typeof e.at, Date>>();
   isTrue<Same<typeof e.maybe, string | null>>();
