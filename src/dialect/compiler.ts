@@ -67,6 +67,7 @@ export abstract class Compiler {
   readonly #ctes = new Map<CteNode, { readonly name: string; text: string }>();
   #scopes: Scope[] = [];
   #aliasCount = 0;
+  #unfiltered: readonly string[] = [];
   #recursive = false;
   #depth = 0;
 
@@ -406,6 +407,8 @@ export abstract class Compiler {
   protected select(select: SelectNode, named = false): string {
     const scope: Scope = { aliases: new Map(), joins: new Map() };
     this.#scopes.push(scope);
+    const unfiltered = this.#unfiltered;
+    if (select.unfiltered !== undefined) this.#unfiltered = [...unfiltered, ...select.unfiltered];
     const { from, joins = [] } = select;
     if (from !== undefined) scope.aliases.set(from, this.#alias());
     for (const { source } of joins) scope.aliases.set(source, this.#alias());
@@ -414,7 +417,8 @@ export abstract class Compiler {
     );
     let text = `select ${this.#distinct(select)}${columns.join(", ")}`;
     let tail = "";
-    if (select.where !== undefined) tail += ` where ${this.node(select.where)}`;
+    const where = this.#filtered(select.where, from);
+    if (where !== undefined) tail += ` where ${this.node(where)}`;
     if (select.groupBy !== undefined && select.groupBy.length > 0) {
       tail += ` group by ${select.groupBy.map((by) => this.operand(by)).join(", ")}`;
     }
@@ -425,6 +429,7 @@ export abstract class Compiler {
     const several = joins.length > 0 || scope.joins.size > 0;
     tail += this.lock(select, several ? scope.aliases.get(from!) : undefined);
     this.#scopes.pop();
+    this.#unfiltered = unfiltered;
     return text + tail;
   }
 
@@ -438,12 +443,25 @@ export abstract class Compiler {
     return distinct === true ? "distinct " : this.distinctOn(distinct);
   }
 
+  /** A condition together with the filters of the source it is about. */
+  #filtered(condition: Node | undefined, source: Source | undefined): Node | undefined {
+    if (source?.kind !== "table" || source.filters === undefined) return condition;
+    const filters = source.filters
+      .filter(({ name }) => !this.#unfiltered.includes(name))
+      .map((filter) => filter.on(source));
+    const terms = condition === undefined ? filters : [condition, ...filters];
+    return terms.length < 2 ? terms[0] : { kind: "logical", operator: "and", terms };
+  }
+
   #from({ from, joins = [] }: SelectNode, scope: Scope): string {
     // All of them first: each can ask for joins at the sources before it.
     const sources = [from!, ...joins.map(({ source }) => source)].map((source) =>
       `${this.#source(source, scope)} as ${scope.aliases.get(source)!}`
     );
-    const conditions = joins.map(({ on }) => on === undefined ? "1 = 1" : this.node(on));
+    const conditions = joins.map(({ on, source }) => {
+      const condition = this.#filtered(on, source);
+      return condition === undefined ? "1 = 1" : this.node(condition);
+    });
     let text = this.#navigated(sources[0]!, from!, scope, false);
     joins.forEach(({ kind, source }, i) => {
       const joined = this.#navigated(sources[i + 1]!, source, scope, true);
@@ -509,7 +527,8 @@ export abstract class Compiler {
     scope.aliases.set(source, alias);
     const scopes = this.#scopes;
     this.#scopes = scopes.slice(0, index + 1);
-    const join = ` left join ${quoteTable(table)} as ${alias} on ${this.node(via!.on)}`;
+    const on = this.#filtered(via!.on, source)!;
+    const join = ` left join ${quoteTable(table)} as ${alias} on ${this.node(on)}`;
     this.#scopes = scopes;
     const joins = scope.joins.get(root);
     if (joins === undefined) scope.joins.set(root, [join]);
@@ -563,11 +582,14 @@ export abstract class Compiler {
         const set = node.set.map(([column, value]) =>
           `${quoteIdentifier(column.name)} = ${this.node(value)}`
         );
-        return `update ${quoteTable(node.table)} set ${set.join(", ")}${this.#where(node.where)}` +
-          returning();
+        return `update ${quoteTable(node.table)} set ${set.join(", ")}${
+          this.#where(this.#filtered(node.where, node.table))
+        }` + returning();
       }
       case "delete":
-        return `delete from ${quoteTable(node.table)}${this.#where(node.where)}${returning()}`;
+        return `delete from ${quoteTable(node.table)}${
+          this.#where(this.#filtered(node.where, node.table))
+        }${returning()}`;
     }
   }
 

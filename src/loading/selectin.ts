@@ -22,8 +22,10 @@ import type { PathTree } from "./paths.ts";
 
 /** What loading needs: statements and a place for the objects. */
 export interface Loader extends HydrationTarget {
-  /** Runs a statement that gives rows. */
-  select(select: Node): Promise<WireRow[]>;
+  /** Filters, by name, that are switched off. */
+  readonly unfiltered?: readonly string[] | undefined;
+  /** Runs a SELECT. */
+  select(select: SelectNode): Promise<WireRow[]>;
 }
 
 /** Loads the relations of a tree for all `parents` of one class. */
@@ -113,31 +115,25 @@ async function select(
     const term = columnRef(column.defined, target.source);
     return (descending ? term.desc() : term.asc())[nodeOf];
   });
+  const all = { ...selectAll(target), orderBy, unfiltered: loader.unfiltered };
   if (through === undefined) {
     const where = keyIn(targetColumns, target.source, keys, loader.dialect);
-    const rows = await loader.select({ ...selectAll(target), where, orderBy });
+    const rows = await loader.select({ ...all, where });
     const objects = hydrate(target, rows, loader);
     return { objects, owners: objects.map((object) => valuesOf(object, targetColumns)!) };
   }
-  const owning = through.from.map((column) => tableColumn(column, through.source)[nodeOf]);
+  const between: TableSource = { ...through.source };
   const on = through.to.map((column, i) =>
-    tableColumn(column, through.source).eq(tableColumn(targetColumns[i]!, target.source))
+    tableColumn(targetColumns[i]!, target.source).eq(tableColumn(column, between))
   );
   const rows = await loader.select({
-    kind: "raw",
-    parts: [
-      "select ",
-      ...listed([...selectAll(target).columns, ...owning]),
-      " from ",
-      through.source,
-      " join ",
-      target.source,
-      " on ",
-      allOf(...on)[nodeOf],
-      " where ",
-      keyIn(through.from, through.source, keys, loader.dialect),
-      ...(orderBy.length === 0 ? [] : [" order by ", ...listed(orderBy)]),
+    ...all,
+    columns: [
+      ...all.columns,
+      ...through.from.map((column) => tableColumn(column, between)[nodeOf]),
     ],
+    joins: [{ kind: "inner", source: between, on: allOf(...on)[nodeOf] }],
+    where: keyIn(through.from, between, keys, loader.dialect),
   });
   const codecs = through.from.map((column) => column.type.codec[loader.dialect]);
   const owners = rows.map((row) =>

@@ -7,9 +7,9 @@
 
 import { InputError } from "../errors.ts";
 import { Column } from "../schema/column.ts";
-import { describe, type Expression } from "../sql/expression.ts";
+import { conditionNode, describe, type Expression } from "../sql/expression.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
-import { type HasNode, nodeOf } from "../sql/node.ts";
+import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { didYouMean } from "../util/nearest.ts";
 import {
@@ -87,7 +87,7 @@ export function entity<const F extends Fields>(
   const Entity = compileClass(definition);
   Object.assign(Entity, {
     fields,
-    c: columnRefs(definition),
+    c: refsOf(definition.columns, definition.source),
     [definitionOf]: definition,
     [nodeOf]: definition.source,
   });
@@ -155,11 +155,38 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
     }
   }
   return {
-    source: { kind: "table", schema, name },
+    source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
     tableName: table,
     columns,
     relations,
     options,
+  };
+}
+
+function filtersOf(
+  table: string,
+  columns: readonly DefinedColumn[],
+  { filters = {} }: AnyEntityOptions,
+): Pick<TableSource, "filters"> {
+  const entries = Object.entries(filters);
+  if (entries.length === 0) return {};
+  return {
+    filters: entries.map(([name, condition]) => {
+      if (typeof condition !== "function") {
+        throw new InputError(
+          `The filter "${name}" of "${table}" is ${describe(condition)} and must be a function`,
+          { hint: `Write it as { filters: { ${name}: (a) => a.deletedAt.isNull() } }` },
+        );
+      }
+      return {
+        name,
+        on: (source: TableSource) =>
+          conditionNode(
+            condition(refsOf(columns, source) as never),
+            `The filter "${name}" of "${table}"`,
+          ),
+      };
+    }),
   };
 }
 
@@ -174,9 +201,12 @@ function checkOptions(table: string, options: AnyEntityOptions): void {
   }
 }
 
-function columnRefs(definition: Definition): Record<string, Expression<unknown>> {
+function refsOf(
+  columns: readonly DefinedColumn[],
+  source: TableSource,
+): Record<string, Expression<unknown>> {
   return Object.fromEntries(
-    definition.columns.map((column) => [column.property, columnRef(column, definition.source)]),
+    columns.map((column) => [column.property, columnRef(column, source)]),
   );
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { InputError } from "../errors.ts";
+import { describe } from "../sql/expression.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
 import { arrayColumn } from "./array_type.ts";
 import { customColumn, type CustomType } from "./custom_type.ts";
@@ -66,6 +67,8 @@ export interface ColumnSpec {
   readonly indexed: boolean;
   /** A value for new objects, or a function that makes one. */
   readonly defaultValue: { readonly value: unknown } | undefined;
+  /** Makes the value of an object that a flush updates, unless the program set it itself. */
+  readonly updateValue: (() => unknown) | undefined;
   /** An SQL expression the database uses when no value is given. Trusted text. */
   readonly defaultSql: string | undefined;
   /** A foreign key. */
@@ -128,6 +131,18 @@ export class Column<T, P extends Presence = "required"> {
     return new Column({ ...this.spec, defaultValue: { value } });
   }
   /**
+   * The value that a flush gives to every object it updates, unless the program set another:
+   * `timestamptz().default(() => new Date()).onUpdate(() => new Date())`.
+   */
+  onUpdate(value: () => T): Column<T, P> {
+    if (typeof value !== "function") {
+      throw new InputError(`onUpdate() expects a function, found ${describe(value)}`, {
+        hint: "Write it as onUpdate(() => new Date())",
+      });
+    }
+    return new Column({ ...this.spec, updateValue: value });
+  }
+  /**
    * An SQL expression for rows that are given no value, such as `now()`. Trusted text; the value
    * is read back when the row is inserted.
    */
@@ -188,6 +203,7 @@ function column<T>(type: ColumnType<T>): Column<T> {
     unique: false,
     indexed: false,
     defaultValue: undefined,
+    updateValue: undefined,
     defaultSql: undefined,
     references: undefined,
   });

@@ -7,6 +7,7 @@
 
 import { InputError, UsageError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
+import { checkFilters } from "../mapper/filters.ts";
 import { addPaths } from "../loading/paths.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { Result } from "../engine/result.ts";
@@ -223,6 +224,16 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
   orderBy(order: (entity: Ref<E>) => OrderTerms): Query<E, R> {
     const terms = orderNodes(this.#within("orderBy()", order), "orderBy()");
     return this.#with({ orderBy: [...this.#plan.orderBy, ...terms] });
+  }
+
+  /**
+   * Without the filters of these names, of this entity and of all that the query reaches.
+   *
+   * @throws {InputError} when none of them has a filter of that name.
+   */
+  unfiltered(...names: string[]): Query<E, R> {
+    checkFilters(names, this.#plan.mapper);
+    return this.#with({ unfiltered: [...this.#plan.unfiltered ?? [], ...names] });
   }
 
   /** At most `count` rows. */

@@ -28,6 +28,8 @@ export interface QueryPlan {
   readonly limit: CountNode | undefined;
   /** Without the first so many. */
   readonly offset: CountNode | undefined;
+  /** Filters, by name, that are switched off. */
+  readonly unfiltered: readonly string[] | undefined;
   /** Relations that come along. */
   readonly paths: PathTree;
   /** Rows fetched at a time by a stream. */
@@ -51,6 +53,7 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
     orderBy: [],
     limit: undefined,
     offset: undefined,
+    unfiltered: undefined,
     paths: new Map(),
     window: 500,
     lock: undefined,
@@ -62,8 +65,8 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
 
 /** The SELECT of a plan, given that of all its columns. */
 export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
-  const { where, orderBy, limit, offset, lock, source, mapper } = plan;
-  const whole = { ...base, where, orderBy, limit, offset, lock };
+  const { where, orderBy, limit, offset, lock, unfiltered, source, mapper } = plan;
+  const whole = { ...base, where, orderBy, limit, offset, lock, unfiltered };
   if (source === mapper.source) return whole;
   const columns = mapper.columns.map(({ defined }) => columnRef(defined, source)[nodeOf]);
   return { ...whole, columns, from: source };

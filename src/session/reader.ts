@@ -93,7 +93,7 @@ export class Reader implements QueryRunner {
       const { rows } = await connection.run(this.toSQL(plan), call);
       const objects = this.#hydrate(plan.mapper, rows, added);
       if (plan.paths.size > 0) {
-        await loadPaths(objects, plan.paths, this.#loader(connection, call, added));
+        await loadPaths(objects, plan.paths, this.#loader(plan, connection, call, added));
       }
       return objects;
     }, call);
@@ -122,7 +122,7 @@ export class Reader implements QueryRunner {
           added = [];
           const objects = this.#hydrate(plan.mapper, next.value.rows, added);
           if (plan.paths.size > 0) {
-            await loadPaths(objects, plan.paths, this.#loader(connection, call, added));
+            await loadPaths(objects, plan.paths, this.#loader(plan, connection, call, added));
           }
           return objects;
         }, call),
@@ -248,7 +248,7 @@ export class Reader implements QueryRunner {
     const objects = this.#hydrate(plan.mapper, rows);
     if (plan.paths.size === 0) return Promise.resolve(objects);
     return this.#core.turnstile.run(async (connection) => {
-      await loadPaths(objects, plan.paths, this.#loader(connection, call));
+      await loadPaths(objects, plan.paths, this.#loader(plan, connection, call));
       return objects;
     }, call);
   }
@@ -269,8 +269,10 @@ export class Reader implements QueryRunner {
     const call = this.#core.limits(options);
     return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
-      const { text } = byKey(mapper, dialect, options);
-      const { rows } = await connection.run({ text, params: keyRow }, call);
+      const { text, params } = byKey(mapper, dialect, options);
+      // Behind the key's placeholders stand the values of the entity's filters.
+      const values = [...keyRow, ...params.slice(keyRow.length)];
+      const { rows } = await connection.run({ text, params: values }, call);
       return this.#hydrate(mapper, rows);
     }, call);
   }
@@ -288,9 +290,15 @@ export class Reader implements QueryRunner {
     };
   }
 
-  #loader(connection: Connection, call: CallOptions, added?: object[]): Loader {
+  #loader(
+    { unfiltered }: QueryPlan,
+    connection: Connection,
+    call: CallOptions,
+    added?: object[],
+  ): Loader {
     return {
       ...this.#target(added),
+      unfiltered,
       select: async (select) =>
         (await connection.run(this.#core.context.dialect.compile(select), call)).rows,
     };
@@ -311,7 +319,8 @@ function byKey(mapper: Mapper, dialect: Dialect, { lock, wait }: GetOptions): Dr
       where: keyCondition(mapper)[nodeOf],
       lock: lock === undefined ? undefined : { strength: lock, wait },
     });
-    cached.set(id, statement);
+    // A filter can give other values each time.
+    if (mapper.source.filters === undefined) cached.set(id, statement);
   }
   return statement;
 }

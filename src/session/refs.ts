@@ -43,12 +43,7 @@ function relationRef(relation: MappedRelation, source: TableSource): unknown {
   const { target } = relation;
   // Refers to itself in its condition, so that it is made in two steps.
   const via: { parent: TableSource; on: Node } = { parent: source, on: { kind: "raw", parts: [] } };
-  const inner: TableSource = {
-    kind: "table",
-    schema: target.source.schema,
-    name: target.source.name,
-    via,
-  };
+  const inner: TableSource = { ...target.source, via };
   via.on = joinCondition(relation, source, inner)[nodeOf];
   return refsOf(target, inner);
 }

@@ -33,6 +33,16 @@ export interface TableSource {
   readonly name: string;
   /** How a to-one relation leads here: the compiler joins it when a column is asked for. */
   readonly via?: { readonly parent: Source; readonly on: Node };
+  /** Conditions that its rows meet wherever it is read, unless the statement says otherwise. */
+  readonly filters?: readonly SourceFilter[];
+}
+
+/** A condition that the rows of a source meet, under a name by which it is switched off. */
+export interface SourceFilter {
+  /** Its name. */
+  readonly name: string;
+  /** The condition on the columns of a source. */
+  on(source: TableSource): Node;
 }
 
 /** A subquery in a FROM clause. Its columns are `c0`, `c1`, … */
@@ -393,6 +403,8 @@ export interface SelectNode {
   readonly columns: readonly Node[];
   /** From where. */
   readonly from: Source | undefined;
+  /** Filters, by name, that do not apply to it and what is inside it. */
+  readonly unfiltered?: readonly string[] | undefined;
   /** What is joined to it. */
   readonly joins?: readonly JoinNode[] | undefined;
   /** The condition. */

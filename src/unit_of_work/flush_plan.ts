@@ -144,9 +144,11 @@ export function planFlush(input: FlushInput): FlushPlan {
   const layers = order.flatMap((_, i) => layer(byRing.get(i) ?? [], inserts, updates));
   for (const insert of inserts.values()) checkComplete(insert);
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
+  const touched = [...updates.values()].filter((update) => touches(update));
+  for (const update of touched) if (!inserts.has(update.object)) refresh(update, dialect);
   return {
     inserts: layers,
-    updates: [...updates.values()].filter((update) => touches(update)),
+    updates: touched,
     deletes,
     joined: input.memberships.joined,
     parted: input.memberships.parted,
@@ -272,6 +274,17 @@ function newUpdate(object: object, dialect: DialectName): Update | undefined {
 
 function touches(update: Update): boolean {
   return update.changed.length > 0;
+}
+
+/** Columns declared with `onUpdate()` get a new value, and the object along with its row. */
+function refresh(update: Update, dialect: DialectName): void {
+  const { columns, codecs } = update.mapper.shape(dialect);
+  for (let i = 0; i < columns.length; i++) {
+    const { updateValue } = columns[i]!.defined.spec;
+    if (updateValue === undefined || update.changed.includes(i)) continue;
+    write(update, i, encode(updateValue(), columns[i]!, codecs[i]!));
+    update.linked.add(i);
+  }
 }
 
 function applyLink(

@@ -1,0 +1,32 @@
+/** Which filters a query can switch off. @module */
+
+import { InputError } from "../errors.ts";
+import { describe } from "../sql/expression.ts";
+import { didYouMean } from "../util/nearest.ts";
+import type { Mapper } from "./mapper.ts";
+
+/**
+ * Checks names of filters: those of an entity, and of all that its relations reach.
+ *
+ * @throws {InputError} for a name that no filter has.
+ */
+export function checkFilters(names: readonly unknown[], mapper: Mapper): void {
+  const known = new Set<unknown>();
+  const reached = new Set([mapper]);
+  // A set goes on with what is added to it meanwhile.
+  for (const { source, relations } of reached) {
+    for (const { name } of source.filters ?? []) known.add(name);
+    for (const { target } of relations.values()) reached.add(target);
+  }
+  for (const name of names) {
+    if (known.has(name)) continue;
+    throw new InputError(
+      `${mapper.name} has no filter ${typeof name === "string" ? `"${name}"` : describe(name)}`,
+      {
+        hint: known.size === 0
+          ? "Declare it in the options of entity(): { filters: { … } }"
+          : didYouMean(String(name), known as Set<string>),
+      },
+    );
+  }
+}
