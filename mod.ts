@@ -262,6 +262,7 @@ export type {
   RowSource,
   Source,
 } from "./src/session/bulk/types.ts";
+export type { CopyOutOptions } from "./src/session/copy/copy_out.ts";
 
 // Queries for rows: columns, joins, sets, pages.
 export { prepare } from "./src/session/prepare.ts";
@@ -270,6 +271,22 @@ export type { ExplainOptions } from "./src/session/queries/explain.ts";
 export type { Page, PageOptions } from "./src/session/queries/page.ts";
 export { Cte, From, type OrderTerms, type Rows, Select } from "./src/session/queries/select.ts";
 export type { NullableSelection, RowOf, Selection } from "./src/session/queries/selection.ts";
+export {
+  Delete,
+  deleteFrom,
+  Insert,
+  insert,
+  InsertInto,
+  type InsertRow,
+  type InsertSource,
+  type SetValues,
+  Update,
+  update,
+  UpdateTable,
+  type WriteRef,
+  WriteStatement,
+  type Written,
+} from "./src/session/queries/write.ts";
 
 // Schema: tables made from entities.
 export { createAll, dropAll } from "./src/session/create_all.ts";

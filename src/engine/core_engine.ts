@@ -23,8 +23,8 @@ import { EscapeWatch } from "./escape.ts";
 import { heldHere, holdingNothing, leasesHere } from "./held.ts";
 import { Link, type LinkContext } from "./link.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
-import { Result } from "./result.ts";
-import { compile, type Executable } from "./statement.ts";
+import type { Result } from "./result.ts";
+import { compile, type Executable, resultOf } from "./statement.ts";
 import { withRetries } from "./retry.ts";
 import type { Transaction } from "./transaction.ts";
 import { TransactionWatch } from "./transaction_watch.ts";
@@ -171,7 +171,7 @@ export class CoreEngine implements AsyncDisposable {
       return caught(Promise.reject(error));
     }
     return caught(
-      this.run(compiled, call).then((result) => new Result<Row>(result, this.dialect)),
+      this.run(compiled, call).then((result) => resultOf(statement, result, this.dialect)),
     );
   }
 

@@ -25,8 +25,9 @@ export class Result<Row = Record<string, unknown>> implements Iterable<Row> {
   #rows: Row[] | undefined;
 
   /** Wraps a driver's result. Results are made by `execute()`. */
-  constructor(result: DriverResult, dialect: Dialect) {
+  constructor(result: DriverResult, dialect: Dialect, rows?: Row[]) {
     this.#result = result;
+    this.#rows = rows;
     this.#decoder = new RowDecoder(result.columns, dialect);
   }
 

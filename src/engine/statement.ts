@@ -2,18 +2,32 @@
 
 import { InputError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
-import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
+import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import { describe } from "../sql/expression.ts";
 import { type HasNode, nodeIn } from "../sql/node.ts";
 import { caught } from "../util/caught.ts";
 import type { Link } from "./link.ts";
 import { Result } from "./result.ts";
 
-/** Something that can be executed and gives rows of type `Row`: a `` sql`…` `` statement. */
+/** The key of what reads the rows of a statement that knows their types itself. */
+export const readRowsOf: unique symbol = Symbol("sluice.readRows");
+
+/**
+ * Something that can be executed and gives rows of type `Row`: a `` sql`…` `` statement, a query for
+ * rows, `insert()`, `update()`, `deleteFrom()`.
+ */
 export interface Executable<out Row> extends HasNode {
   /** For the compiler's eyes only: the type of a row. */
   readonly valueType?: Row;
+  /**
+   * Reads its rows; absent: by the types that the database tells.
+   *
+   * @internal
+   */
+  readonly [readRowsOf]?: (result: DriverResult, dialect: Dialect) => unknown[];
 }
+
+const WHOLE = new Set(["raw", "select", "compound", "insert", "update", "delete"]);
 
 /** Spells a statement. Bad values are refused here, before anything is sent. */
 export function compile(statement: Executable<unknown>, dialect: Dialect): DriverStatement {
@@ -23,7 +37,7 @@ export function compile(statement: Executable<unknown>, dialect: Dialect): Drive
       hint: "Write sql`select … ${value}`; for trusted text use sql.raw(text)",
     });
   }
-  if (node.kind !== "raw" && node.kind !== "select") {
+  if (!WHOLE.has(node.kind)) {
     throw new InputError(`A whole statement is expected, found only a part of one (${node.kind})`, {
       hint: "Write sql`select ${part} …`",
     });
@@ -44,5 +58,20 @@ export function execute<Row>(
   } catch (error) {
     return caught(Promise.reject(error));
   }
-  return caught(link.run(compiled, call).then((result) => new Result<Row>(result, dialect)));
+  return caught(
+    link.run(compiled, call).then((result) => {
+      const rows = statement[readRowsOf]?.(result, dialect) as Row[] | undefined;
+      return new Result<Row>(result, dialect, rows);
+    }),
+  );
+}
+
+/** The result of a statement. */
+export function resultOf<Row>(
+  statement: Executable<Row>,
+  result: DriverResult,
+  dialect: Dialect,
+): Result<Row> {
+  const rows = statement[readRowsOf]?.(result, dialect) as Row[] | undefined;
+  return new Result<Row>(result, dialect, rows);
 }

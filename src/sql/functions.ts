@@ -20,7 +20,7 @@
  * | rows with different columns in `insert().values()` | yes | refused: the same columns in all |
  * | `lock()` | rows | the transaction has the whole file |
  * | `explain({ analyze })` | yes | refused: plain `explain()` |
- * | nesting of conditions | 5,000 levels | 900 levels |
+ * | nesting of conditions | 1,000 levels | 900 levels |
  *
  * @module
  */

@@ -35,6 +35,11 @@ export interface Codec<T> {
    * expression is faster than a call. Used by the compiled hydrator only.
    */
   readonly inline?: (wire: string) => string;
+  /**
+   * Source of the test that what `inline` gave is of the type, where it could be something else
+   * without throwing: a column that is mapped to another type than it has.
+   */
+  readonly valid?: (value: string) => string;
 }
 
 /** A column type as the expression language sees it. */

@@ -19,7 +19,8 @@ import { postgresAggregates, postgresFunctions } from "./functions.ts";
 export class PostgresCompiler extends Compiler {
   protected override readonly functions = postgresFunctions;
   protected override readonly aggregates = postgresAggregates;
-  protected override readonly conditionDepth = 5_000;
+  // PostgreSQL parses more, but plans them in cubic time: 1 s for 1,000 levels, 80 s for 5,000.
+  protected override readonly conditionDepth = 1_000;
 
   protected override placeholder(position: number): string {
     return `$${position}`;

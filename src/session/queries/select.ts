@@ -6,7 +6,9 @@
  */
 
 import { InputError } from "../../errors.ts";
-import type { DriverStatement } from "../../dialect/driver.ts";
+import type { Dialect } from "../../dialect/dialect.ts";
+import type { DriverResult, DriverStatement } from "../../dialect/driver.ts";
+import { readRowsOf } from "../../engine/statement.ts";
 import type { EntityClass, NullableRef, Ref } from "../../mapper/types.ts";
 import {
   allOf,
@@ -66,6 +68,9 @@ export interface Rows<out S> {
 
 /** The key of what makes a source of a query. */
 export const sourceOf: unique symbol = Symbol("sluice.source");
+
+/** The key of a query's columns by name. */
+export const selectionOf: unique symbol = Symbol("sluice.selection");
 
 /** The terms of an order, as callbacks give them. */
 export type OrderTerms = Order | Expression<unknown> | readonly (Order | Expression<unknown>)[];
@@ -286,6 +291,8 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
   /** For the compiler's eyes only. */
   declare readonly rowType?: RowOf<S>;
   /** For the compiler's eyes only. */
+  declare readonly valueType?: RowOf<S>;
+  /** For the compiler's eyes only. */
   declare readonly selection?: S;
 
   /** Made by `select()`. */
@@ -303,6 +310,24 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
    */
   get [nodeOf](): SelectNode {
     return this.#plan.select;
+  }
+
+  /**
+   * Its columns by name.
+   *
+   * @internal
+   */
+  get [selectionOf](): SelectionPlan {
+    return this.#selection;
+  }
+
+  /**
+   * Reads the rows of the statement.
+   *
+   * @internal
+   */
+  [readRowsOf]({ columns, rows }: DriverResult, dialect: Dialect): unknown[] {
+    return readRows(this.#selection, dialect, columns, rows);
   }
 
   /**

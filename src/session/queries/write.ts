@@ -1,0 +1,539 @@
+/**
+ * `insert()`, `update()`, `deleteFrom()`: statements that change rows without objects, as immutable
+ * values for `session.execute()` and `engine.execute()`. Objects that a session holds are not
+ * touched; refresh them where it matters.
+ *
+ * @module
+ */
+
+import { InputError } from "../../errors.ts";
+import type { Dialect } from "../../dialect/dialect.ts";
+import type { DriverResult } from "../../dialect/driver.ts";
+import { type Executable, readRowsOf } from "../../engine/statement.ts";
+import {
+  columnRef,
+  type DefinedColumn,
+  type Definition,
+  definitionOf,
+} from "../../mapper/definition.ts";
+import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
+import type { PresenceOf, ValueOf } from "../../schema/column.ts";
+import {
+  allOf,
+  type Condition,
+  conditionNode,
+  describe,
+  Expression,
+} from "../../sql/expression.ts";
+import {
+  type DeleteNode,
+  type HasNode,
+  type InsertNode,
+  type Node,
+  nodeOf,
+  type UpdateNode,
+  type WriteNode,
+} from "../../sql/node.ts";
+import { expressionIn } from "../../sql/operand.ts";
+import { didYouMean } from "../../util/nearest.ts";
+import { within } from "./callbacks.ts";
+import { Cte, selectionOf } from "./select.ts";
+import {
+  planSelection,
+  readRows,
+  type RowOf,
+  type Selection,
+  type SelectionPlan,
+} from "./selection.ts";
+
+/** A value of a column, or an expression for one. */
+export type Written<T> = T | Expression<T> | Expression<NonNullable<T>>;
+
+type RequiredColumns<F> = {
+  [K in ColumnNames<F>]: PresenceOf<F[K]> extends "required" ? K : never;
+}[ColumnNames<F>];
+
+/** A row to insert: values or expressions by property. What has a default can be left out. */
+export type InsertRow<E> = InsertRowOf<FieldsOf<E>>;
+
+type InsertRowOf<F> =
+  & { readonly [K in RequiredColumns<F>]: Written<ValueOf<F[K]>> }
+  & { readonly [K in Exclude<ColumnNames<F>, RequiredColumns<F>>]?: Written<ValueOf<F[K]>> };
+
+/** Columns to set: values or expressions by property. */
+export type SetValues<E> = {
+  readonly [K in ColumnNames<FieldsOf<E>>]?: Written<ValueOf<FieldsOf<E>[K]>>;
+};
+
+/** The columns of an entity in the callbacks of these statements. */
+export type WriteRef<E> = ColumnRefs<FieldsOf<E>>;
+
+/** A query whose rows can be inserted. */
+export interface InsertSource extends HasNode {
+  /**
+   * Its columns by name.
+   *
+   * @internal
+   */
+  readonly [selectionOf]: SelectionPlan;
+}
+
+class Target<E> {
+  readonly definition: Definition;
+  readonly refs: WriteRef<E>;
+
+  constructor(entityClass: unknown, what: string) {
+    const definition = typeof entityClass === "function"
+      ? (entityClass as Partial<Record<typeof definitionOf, Definition>>)[definitionOf]
+      : undefined;
+    if (definition === undefined) {
+      throw new InputError(`${what} takes an entity class, found ${describe(entityClass)}`);
+    }
+    this.definition = definition;
+    const refs: Record<string, unknown> = Object.create(null);
+    for (const column of definition.columns) {
+      refs[column.property] = columnRef(column, definition.source);
+    }
+    this.refs = refs as WriteRef<E>;
+  }
+
+  column(property: string, what: string): DefinedColumn {
+    const found = this.definition.columns.find((column) => column.property === property);
+    if (found !== undefined) return found;
+    throw new InputError(
+      `${what} names "${property}", and ${this.definition.tableName} has no such column`,
+      {
+        hint: didYouMean(property, this.definition.columns.map((column) => column.property)),
+      },
+    );
+  }
+
+  call<T>(what: string, callback: (refs: WriteRef<E>) => T): T {
+    return within(what, [this.definition.source], [this.refs], callback);
+  }
+}
+
+function writtenNode(column: DefinedColumn, value: unknown): Node {
+  const node = expressionIn(value);
+  if (node !== undefined) return node;
+  if (value === null && !column.spec.nullable) {
+    throw new InputError(`"${column.label}" takes no null`, {
+      hint: "Give it a value, or declare the column nullable()",
+    });
+  }
+  return { kind: "value", value, type: column.spec.type, label: column.label };
+}
+
+/**
+ * A statement that changes rows; `Row` is what it gives back. Run it with `session.execute()`, or
+ * use it as a CTE on PostgreSQL.
+ */
+export abstract class WriteStatement<E extends object, Row, S = unknown>
+  implements Executable<Row> {
+  /** For the compiler's eyes only: the type of a row. */
+  declare readonly valueType?: Row;
+  /** For the compiler's eyes only: the entity. */
+  declare readonly entity?: E;
+  /** What it gives back, taken apart. */
+  protected readonly returned: SelectionPlan | undefined;
+
+  /** Made by `insert()`, `update()`, `deleteFrom()`. */
+  constructor(returned: SelectionPlan | undefined) {
+    this.returned = returned;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  abstract get [nodeOf](): WriteNode;
+
+  /**
+   * Reads the rows that RETURNING gives.
+   *
+   * @internal
+   */
+  [readRowsOf]({ columns, rows }: DriverResult, dialect: Dialect): unknown[] {
+    return this.returned === undefined ? [] : readRows(this.returned, dialect, columns, rows);
+  }
+
+  /**
+   * As a common table expression of the rows it gives back (PostgreSQL): give it to
+   * `session.from()`, and the change takes place when that query is run.
+   */
+  cte(): Cte<S> {
+    if (this.returned === undefined) {
+      throw new InputError("A CTE needs columns, and this statement gives nothing back", {
+        hint: "Add .returning((u) => ({ id: u.id }))",
+      });
+    }
+    const width = this.returned.columns.length;
+    return new Cte<S>(
+      { kind: "cte", statement: this[nodeOf], width, step: undefined },
+      this.returned,
+    );
+  }
+}
+
+// --- insert ---------------------------------------------------------------------------------------
+
+/** The beginning of an INSERT: say what to insert. */
+export class InsertInto<E extends object> {
+  readonly #target: Target<E>;
+
+  /** Made by `insert()`. */
+  constructor(entityClass: EntityClass<E>) {
+    this.#target = new Target(entityClass, "insert()");
+  }
+
+  /** The rows, by property. For many rows rather `bulkInsert()`. */
+  values(rows: InsertRow<E> | readonly InsertRow<E>[]): Insert<E, never> {
+    const list: readonly unknown[] = Array.isArray(rows) ? rows : [rows];
+    if (list.length === 0) throw new InputError("values() was given no rows");
+    const given = list.map((row, i) => this.#row(row, i));
+    const columns = this.#target.definition.columns.filter((column) =>
+      given.some((row) => row.has(column))
+    );
+    if (columns.length === 0) {
+      throw new InputError("values() was given rows without columns", {
+        hint: "Give at least one value, or use bulkInsert()",
+      });
+    }
+    const nodes = given.map((row) => columns.map((column) => row.get(column) ?? absent(column)));
+    return this.#insert(columns, nodes);
+  }
+
+  /** The rows of a query, by the names it selects. */
+  from(query: InsertSource): Insert<E, never> {
+    const plan = query?.[selectionOf];
+    if (plan === undefined || typeof plan.tree === "number") {
+      throw new InputError(`from() takes a query for rows, found ${describe(query)}`, {
+        hint: "Select by the names of the columns: .select((a) => ({ name: a.name }))",
+      });
+    }
+    const columns = plan.names.map((name) => this.#target.column(name, "from()"));
+    const node = query[nodeOf];
+    if (node.kind !== "select" && node.kind !== "compound") {
+      throw new InputError("from() takes a query for rows");
+    }
+    return this.#insert(columns, node);
+  }
+
+  #insert(columns: readonly DefinedColumn[], rows: InsertNode["rows"]): Insert<E, never> {
+    return new Insert<E, never>(this.#target, {
+      kind: "insert",
+      into: this.#target.definition.source,
+      columns: columns.map(({ name, label }) => ({ name, label })),
+      rows,
+      onConflict: undefined,
+      returning: [],
+    }, undefined);
+  }
+
+  /** The values that a row gives, and the defaults of the class. */
+  #row(row: unknown, index: number): Map<DefinedColumn, Node> {
+    if (typeof row !== "object" || row === null) {
+      throw new InputError(`Row ${index} of values() is ${describe(row)}`, {
+        hint: "Pass plain objects by property",
+      });
+    }
+    const nodes = new Map<DefinedColumn, Node>();
+    for (const property of Object.keys(row)) {
+      const column = this.#target.column(property, `Row ${index} of values()`);
+      const value = (row as Record<string, unknown>)[property];
+      if (value !== undefined) nodes.set(column, writtenNode(column, value));
+    }
+    for (const column of this.#target.definition.columns) {
+      const { defaultValue } = column.spec;
+      if (nodes.has(column) || defaultValue === undefined) continue;
+      const { value } = defaultValue;
+      nodes.set(column, writtenNode(column, typeof value === "function" ? value() : value));
+    }
+    return nodes;
+  }
+}
+
+/** What a column gets in a row that does not give it, while others do. */
+function absent(column: DefinedColumn): Node | undefined {
+  const { spec, label } = column;
+  if (spec.generated || spec.defaultSql !== undefined) return undefined;
+  if (spec.nullable) return writtenNode(column, null);
+  throw new InputError(`"${label}" has no value in one of the rows`, {
+    hint: "Give it one, or declare the column nullable()",
+  });
+}
+
+/** An INSERT. */
+export class Insert<E extends object, Row, S = unknown> extends WriteStatement<E, Row, S> {
+  readonly #target: Target<E>;
+  readonly #node: InsertNode;
+
+  /** Made by `insert().values()`. */
+  constructor(target: unknown, node: InsertNode, returned: SelectionPlan | undefined) {
+    super(returned);
+    this.#target = target as Target<E>;
+    this.#node = node;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  override get [nodeOf](): InsertNode {
+    return this.#node;
+  }
+
+  /**
+   * What to do with a row that is there already, by the columns of a unique constraint: nothing, or
+   * take some columns from the new row.
+   */
+  onConflict(options: {
+    target: (keyof WriteRef<E> & string) | readonly (keyof WriteRef<E> & string)[];
+    update?: readonly (keyof WriteRef<E> & string)[];
+  }): Insert<E, Row, S> {
+    const names = (given: string | readonly string[]): string[] =>
+      (typeof given === "string" ? [given] : given).map((property) =>
+        this.#target.column(property, "onConflict()").name
+      );
+    const onConflict = { target: names(options.target), update: names(options.update ?? []) };
+    return new Insert(this.#target, { ...this.#node, onConflict }, this.returned);
+  }
+
+  /** Gives back the rows as stored. */
+  returning<const T extends Selection | Expression<unknown>>(
+    columns: (inserted: WriteRef<E>) => T,
+  ): Insert<E, RowOf<T>, T> {
+    const plan = planSelection(this.#target.call("returning()", columns));
+    return new Insert(this.#target, { ...this.#node, returning: plan.columns }, plan);
+  }
+}
+
+/**
+ * An INSERT as a value.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, insert, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+ * await createAll(engine);
+ *
+ * const result = await engine.execute(
+ *   insert(Pet).values([{ name: "Ant" }, { name: "Bee" }]).returning((p) => p.id),
+ * );
+ * assertEquals(result.rows, [1, 2]);
+ * ```
+ */
+export function insert<E extends object>(entityClass: EntityClass<E>): InsertInto<E> {
+  return new InsertInto(entityClass);
+}
+
+// --- update, delete -------------------------------------------------------------------------------
+
+function both(where: Node | undefined, condition: Condition): Node {
+  const node = conditionNode(condition, "where()");
+  if (where === undefined) return node;
+  return allOf(new Expression<boolean>(where), new Expression<boolean>(node))[nodeOf];
+}
+
+function refuseAll(what: string): never {
+  throw new InputError(`${what} has no condition, and would change every row of the table`, {
+    hint: "Add .where(…), or .all() if every row is meant",
+  });
+}
+
+/** The beginning of an UPDATE: say what to set. */
+export class UpdateTable<E extends object> {
+  readonly #target: Target<E>;
+
+  /** Made by `update()`. */
+  constructor(entityClass: EntityClass<E>) {
+    this.#target = new Target(entityClass, "update()");
+  }
+
+  /** The columns to set: values, or a function of the row as it is. */
+  set(values: SetValues<E> | ((row: WriteRef<E>) => SetValues<E>)): Update<E, never> {
+    const given: unknown = typeof values === "function"
+      ? this.#target.call("set()", values as (row: WriteRef<E>) => SetValues<E>)
+      : values;
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      throw new InputError(`set() takes values by property, found ${describe(given)}`);
+    }
+    const set = Object.keys(given).flatMap((property) => {
+      const column = this.#target.column(property, "set()");
+      const value = (given as Record<string, unknown>)[property];
+      const { name, label } = column;
+      return value === undefined ? [] : [[{ name, label }, writtenNode(column, value)] as const];
+    });
+    if (set.length === 0) throw new InputError("set() was given no values");
+    return new Update<E, never>(
+      this.#target,
+      {
+        kind: "update",
+        table: this.#target.definition.source,
+        set,
+        where: undefined,
+        returning: [],
+      },
+      false,
+      undefined,
+    );
+  }
+}
+
+/** An UPDATE. It is refused without `where()`, unless `all()` is said. */
+export class Update<E extends object, Row, S = unknown> extends WriteStatement<E, Row, S> {
+  readonly #target: Target<E>;
+  readonly #node: UpdateNode;
+  readonly #all: boolean;
+
+  /** Made by `update().set()`. */
+  constructor(
+    target: unknown,
+    node: UpdateNode,
+    all: boolean,
+    returned: SelectionPlan | undefined,
+  ) {
+    super(returned);
+    this.#target = target as Target<E>;
+    this.#node = node;
+    this.#all = all;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  override get [nodeOf](): UpdateNode {
+    if (this.#node.where === undefined && !this.#all) refuseAll("The update");
+    return this.#node;
+  }
+
+  /** Only rows that meet the condition, and those of earlier calls. */
+  where(condition: (row: WriteRef<E>) => Condition): Update<E, Row, S> {
+    const where = both(this.#node.where, this.#target.call("where()", condition));
+    return new Update(this.#target, { ...this.#node, where }, this.#all, this.returned);
+  }
+
+  /** Every row is meant. */
+  all(): Update<E, Row, S> {
+    return new Update(this.#target, this.#node, true, this.returned);
+  }
+
+  /** Gives back the rows as they are afterwards. */
+  returning<const T extends Selection | Expression<unknown>>(
+    columns: (updated: WriteRef<E>) => T,
+  ): Update<E, RowOf<T>, T> {
+    const plan = planSelection(this.#target.call("returning()", columns));
+    return new Update(this.#target, { ...this.#node, returning: plan.columns }, this.#all, plan);
+  }
+}
+
+/**
+ * An UPDATE as a value.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, integer, text, update } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Pet extends entity("pets", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ *   age: integer().default(0),
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * await session.bulkInsert(Pet, [{ name: "Ant" }, { name: "Bee" }]);
+ *
+ * const older = update(Pet).set((p) => ({ age: p.age.add(1) })).where((p) => p.name.eq("Bee"));
+ * assertEquals((await session.execute(older)).rowCount, 1);
+ * ```
+ */
+export function update<E extends object>(entityClass: EntityClass<E>): UpdateTable<E> {
+  return new UpdateTable(entityClass);
+}
+
+/** A DELETE. It is refused without `where()`, unless `all()` is said. */
+export class Delete<E extends object, Row, S = unknown> extends WriteStatement<E, Row, S> {
+  readonly #target: Target<E>;
+  readonly #node: DeleteNode;
+  readonly #all: boolean;
+
+  /** Made by `deleteFrom()`. */
+  constructor(
+    target: unknown,
+    node: DeleteNode,
+    all: boolean,
+    returned: SelectionPlan | undefined,
+  ) {
+    super(returned);
+    this.#target = target as Target<E>;
+    this.#node = node;
+    this.#all = all;
+  }
+
+  /**
+   * The statement.
+   *
+   * @internal
+   */
+  override get [nodeOf](): DeleteNode {
+    if (this.#node.where === undefined && !this.#all) refuseAll("The delete");
+    return this.#node;
+  }
+
+  /** Only rows that meet the condition, and those of earlier calls. */
+  where(condition: (row: WriteRef<E>) => Condition): Delete<E, Row, S> {
+    const where = both(this.#node.where, this.#target.call("where()", condition));
+    return new Delete(this.#target, { ...this.#node, where }, this.#all, this.returned);
+  }
+
+  /** Every row is meant. */
+  all(): Delete<E, Row, S> {
+    return new Delete(this.#target, this.#node, true, this.returned);
+  }
+
+  /** Gives back the rows as they were. */
+  returning<const T extends Selection | Expression<unknown>>(
+    columns: (deleted: WriteRef<E>) => T,
+  ): Delete<E, RowOf<T>, T> {
+    const plan = planSelection(this.#target.call("returning()", columns));
+    return new Delete(this.#target, { ...this.#node, returning: plan.columns }, this.#all, plan);
+  }
+}
+
+/**
+ * A DELETE as a value.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, deleteFrom, entity, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * await session.bulkInsert(Pet, [{ name: "Ant" }, { name: "Bee" }]);
+ *
+ * const gone = deleteFrom(Pet).where((p) => p.name.startsWith("A")).returning((p) => p.name);
+ * assertEquals((await session.execute(gone)).rows, ["Ant"]);
+ * ```
+ */
+export function deleteFrom<E extends object>(entityClass: EntityClass<E>): Delete<E, never> {
+  const target = new Target<E>(entityClass, "deleteFrom()");
+  const node: DeleteNode = {
+    kind: "delete",
+    table: target.definition.source,
+    where: undefined,
+    returning: [],
+  };
+  return new Delete<E, never>(target, node, false, undefined);
+}
