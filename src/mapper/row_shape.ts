@@ -56,12 +56,16 @@ function decodeSource(codec: ColumnCodec<unknown>, i: number, wire: string): str
 }
 
 function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
-  const lines = columns.map(({ property }, i) =>
-    `o[${JSON.stringify(property)}] = (w = r[${i}]) === null ? null : ${
-      decodeSource(codecs[i]!, i, "w")
-    };`
-  );
-  return new Function("c", `return (o, r) => { let w; ${lines.join("\n")} };`)(codecs);
+  const lines = columns.map(({ property }, i) => {
+    const codec = codecs[i]!;
+    const target = `o[${JSON.stringify(property)}]`;
+    const value = decodeSource(codec, i, "w");
+    return codec.valid === undefined
+      ? `${target} = (w = r[${i}]) === null ? null : ${value};`
+      : `if ((w = r[${i}]) === null) ${target} = null;
+        else { v = ${value}; ${target} = ${codec.valid("v")} ? v : c[${i}].decode(w); }`;
+  });
+  return new Function("c", `return (o, r) => { let w, v; ${lines.join("\n")} };`)(codecs);
 }
 
 function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {

@@ -59,7 +59,18 @@ export function refuse(type: string, value: unknown, label: string, detail?: str
 const same = (wire: string): string => wire;
 const number = (wire: string): string => `+${wire}`;
 const asNumber = (wire: WireValue): number => Number(wire);
-const asString = (wire: WireValue): string => wire as string;
+const asString = (wire: WireValue): string => {
+  if (typeof wire !== "string") throw new TypeError("not text");
+  return wire;
+};
+const asInteger = (wire: WireValue): number => {
+  const value = Number(wire);
+  if (typeof wire === "bigint" || !Number.isInteger(value)) throw new TypeError("not an integer");
+  return value;
+};
+const isNumber = (value: string): string => `${value} === ${value}`;
+const isNumeric = (value: string): string => `typeof ${value} === "number"`;
+const isText = (value: string): string => `typeof ${value} === "string"`;
 
 function integerType(name: string, min: number, max: number): ColumnType<number> {
   const check = (value: unknown, label: string): number => {
@@ -75,10 +86,11 @@ function integerType(name: string, min: number, max: number): ColumnType<number>
     codec: {
       postgres: {
         encode: (value, label) => String(check(value, label)),
-        decode: asNumber,
+        decode: asInteger,
         inline: number,
+        valid: isNumber,
       },
-      sqlite: { encode: check, decode: asNumber, inline: same },
+      sqlite: { encode: check, decode: asInteger, inline: same, valid: isNumeric },
     },
   };
 }
@@ -256,12 +268,13 @@ export function textColumn(limit?: number): ColumnType<string> {
     return checkText(value, label);
   };
   const codec: ColumnCodec<string> = { encode, decode: asString, inline: same };
+  const sqlite: ColumnCodec<string> = { ...codec, valid: isText };
   const ddl = limit === undefined ? "text" : `varchar(${limit})`;
   return {
     name: limit === undefined ? "text" : "varchar",
     cast: { postgres: "text", sqlite: "text" },
     ddl: { postgres: ddl, sqlite: ddl },
-    codec: { postgres: codec, sqlite: codec },
+    codec: { postgres: codec, sqlite },
   };
 }
 
