@@ -56,7 +56,7 @@ class Player extends entity("players", {
 }) {}
 
 eachEngine(
-  "tables that refer to each other are made with all their keys, and dropped",
+  "tables that refer to each other are made with all their keys",
   async ({ target }) => {
     await using engine = await openLibrary(target, { entities: [Team, Player] });
     await using session = engine.session();
@@ -74,7 +74,6 @@ eachEngine(
       () => engine.execute(sql`insert into players (team_id) values (99)`),
       ForeignKeyViolationError,
     );
-    await dropAll(engine);
   },
 );
 
