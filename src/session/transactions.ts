@@ -149,6 +149,7 @@ function owner(core: SessionCore): TransactionOwner {
       });
     },
     async savepoint(transaction, fn) {
+      assertCurrent(core, transaction);
       const flush = () =>
         core.turnstile.run(
           (connection) => core.flush(connection, core.limits({})),
@@ -172,15 +173,18 @@ function owner(core: SessionCore): TransactionOwner {
   };
 }
 
+function assertCurrent(core: SessionCore, transaction: SessionTransaction): void {
+  if (core.transaction === transaction) return;
+  throw new ClosedError("This transaction has ended", { hint: "Begin another one" });
+}
+
 /** Ends a transaction and lets go of its connection, whatever happens. */
 async function end(
   core: SessionCore,
   transaction: SessionTransaction,
   work: (connection: Connection) => Promise<void>,
 ): Promise<void> {
-  if (core.transaction !== transaction) {
-    throw new ClosedError("This transaction has ended", { hint: "Begin another one" });
-  }
+  assertCurrent(core, transaction);
   try {
     // Without the session's signal: an ended request must still be able to roll back.
     await core.turnstile.run(async (connection) => {

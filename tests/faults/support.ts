@@ -46,6 +46,12 @@ export class Scenario {
     return this.engine(options, { port: this.proxy.port, ...config });
   }
 
+  /** Checks an engine, and disposes of it, as if it had been made here. */
+  watch<E extends CoreEngine>(engine: E): E {
+    this.#engines.push(engine);
+    return engine;
+  }
+
   /** Keeps something until the engines are disposed of. */
   use<T extends AsyncDisposable>(resource: T): T {
     this.#resources.push(resource);
