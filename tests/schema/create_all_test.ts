@@ -74,6 +74,7 @@ eachEngine(
       () => engine.execute(sql`insert into players (team_id) values (99)`),
       ForeignKeyViolationError,
     );
+    await dropAll(engine);
   },
 );
 

@@ -54,7 +54,11 @@ export const sqliteDialect: Dialect = {
     text: "select 1 from sqlite_master where type = 'table' and name = ?1",
     params: [table.name],
   }),
-  dropTable: (table) => [`drop table if exists ${quoteTable(table)}`],
+  // A dropped table's rows are deleted first, which breaks a ring's keys until the others are gone.
+  dropTable: (table) => [
+    "pragma defer_foreign_keys = on",
+    `drop table if exists ${quoteTable(table)}`,
+  ],
   dropTypes: () => [],
 };
 
