@@ -39,7 +39,8 @@ export async function eachBatch(
       await group.work(own);
     }));
   }
-  if (group.failure !== undefined) throw group.failure;
+  // Told only now: what the other workers committed meanwhile belongs to it.
+  if (group.failure !== undefined) throw walk.failed(group.failure.cause, group.failure.batch);
   try {
     await walk.finish();
   } catch (cause) {
@@ -67,7 +68,7 @@ class Workers {
   /** Windows are read one after the other, since each begins where the last one ends. */
   #reading: Promise<unknown> = Promise.resolve();
   /** The first failure; the others finish what they have in hand. */
-  failure: Error | undefined;
+  failure: { readonly cause: unknown; readonly batch: OpenBatch | undefined } | undefined;
 
   constructor(walk: Walk, work: BatchWork) {
     this.#walk = walk;
@@ -99,7 +100,7 @@ class Workers {
       await this.#walk.pass();
       return true;
     } catch (cause) {
-      this.failure ??= this.#walk.failed(cause, batch);
+      this.failure ??= { cause, batch };
       return false;
     }
   }

@@ -13,6 +13,7 @@ import { allOf, anyOf, type Condition, Expression } from "../../sql/expression.t
 import { type BinaryOperator, type Node, nodeOf, type OrderNode } from "../../sql/node.ts";
 import type { Codec, DialectName, SqlType, WireRow, WireValue } from "../../sql/wire.ts";
 import { stateOf } from "../../unit_of_work/journal.ts";
+import type { QueryPlan } from "../query_plan.ts";
 
 interface Term {
   readonly column: MappedColumn;
@@ -36,15 +37,16 @@ export class KeyOrder {
    *
    * @throws {InputError} when a term is no column of the entity.
    */
-  constructor(mapper: Mapper, orderBy: readonly OrderNode[], dialect: DialectName) {
+  constructor(plan: QueryPlan, dialect: DialectName) {
+    const { mapper, source } = plan;
     this.#mapper = mapper;
-    const terms = orderBy.map((order) => termOf(mapper, order));
+    const terms = plan.orderBy.map((order) => termOf(plan, order));
     if (!isUnique(mapper, terms)) {
       const descending = terms.at(-1)?.order.descending ?? false;
       for (const column of mapper.primaryKey) {
         if (terms.some((term) => term.column === column)) continue;
-        const ref = columnRef(column.defined, mapper.source);
-        terms.push(termOf(mapper, (descending ? ref.desc() : ref.asc())[nodeOf]));
+        const ref = columnRef(column.defined, source);
+        terms.push(termOf(plan, (descending ? ref.desc() : ref.asc())[nodeOf]));
       }
     }
     this.#terms = terms;
@@ -143,9 +145,9 @@ export class KeyOrder {
   }
 }
 
-function termOf(mapper: Mapper, order: OrderNode): Term {
+function termOf({ mapper, source }: QueryPlan, order: OrderNode): Term {
   const { term } = order;
-  const column = term.kind === "column" && term.source === mapper.source
+  const column = term.kind === "column" && term.source === source
     ? mapper.columns.find(({ name }) => name === term.name)
     : undefined;
   if (column === undefined) {

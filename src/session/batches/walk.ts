@@ -78,7 +78,7 @@ export class Walk {
     this.#dialect = dialect;
     this.#plan = { ...plan, signal: bothSignals(plan.signal, options.signal) };
     this.#size = size;
-    this.#order = new KeyOrder(plan.mapper, plan.orderBy, dialect.name);
+    this.#order = new KeyOrder(plan, dialect.name);
     this.#left = numberOf(plan.limit, plan.binding?.values) ?? Infinity;
     this.#checkpoint = options.resumeAfter;
     this.#ledger = new Ledger(this.#stretches(options.resumeAfter));
