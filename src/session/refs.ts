@@ -14,18 +14,18 @@ import { allOf, type Condition, conditionNode, Expression } from "../sql/express
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
 import { within } from "./queries/callbacks.ts";
 
-const roots = new WeakMap<Mapper, Record<string, unknown>>();
+const made = new WeakMap<Mapper, WeakMap<TableSource, Record<string, unknown>>>();
 
-/** The entity at a query's root; made once, since queries are immutable. */
-export function refs(mapper: Mapper): Record<string, unknown> {
-  let root = roots.get(mapper);
-  if (root === undefined) roots.set(mapper, root = refsOf(mapper, mapper.source));
-  return root;
+/** The entity as a source; made once for each, so that its relations are joined once. */
+export function refsOf(mapper: Mapper, source: TableSource): Record<string, unknown> {
+  let bySource = made.get(mapper);
+  if (bySource === undefined) made.set(mapper, bySource = new WeakMap());
+  let refs = bySource.get(source);
+  if (refs === undefined) bySource.set(source, refs = makeRefs(mapper, source));
+  return refs;
 }
 
-/** The entity as a source of its own. */
-export function refsOf(mapper: Mapper, source: TableSource): Record<string, unknown> {
-  if (source === mapper.source && roots.has(mapper)) return roots.get(mapper)!;
+function makeRefs(mapper: Mapper, source: TableSource): Record<string, unknown> {
   // Without a prototype: only mapped names are there.
   const result: Record<string, unknown> = Object.create(null);
   for (const column of mapper.columns) result[column.property] = columnRef(column.defined, source);
