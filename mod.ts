@@ -195,6 +195,7 @@ export {
   type ColumnSpec,
   customType,
   date,
+  DeferredColumn,
   double,
   instant,
   integer,
@@ -218,6 +219,7 @@ export {
 } from "./src/schema/column.ts";
 export type { CustomType } from "./src/schema/custom_type.ts";
 export type {
+  Deferred,
   EntityClass,
   Fields,
   Filter,

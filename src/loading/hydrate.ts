@@ -68,6 +68,8 @@ function bringUpToDate(object: object, row: WireRow, shape: RowShape): void {
   const state = Managed.stateOf(object)!;
   if (state.status !== "persistent") return;
   const before = state.row!;
+  // A deferred column that was loaded before stays so.
+  for (let i = row.length; i < before.length; i++) row.push(before[i]!);
   if (sameRow(before, row) || shape.changes(object, before) !== null) return;
   shape.fill(object, row);
   state.row = row;

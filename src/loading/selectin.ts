@@ -210,7 +210,7 @@ export function selectAll(mapper: Mapper): SelectNode {
   if (select === undefined) {
     select = {
       kind: "select",
-      columns: mapper.columns.map(({ defined }) => columnRef(defined, mapper.source)[nodeOf]),
+      columns: mapper.eager.map(({ defined }) => columnRef(defined, mapper.source)[nodeOf]),
       from: mapper.source,
       where: undefined,
       orderBy: [],

@@ -6,7 +6,7 @@
  */
 
 import { InputError } from "../errors.ts";
-import { Column } from "../schema/column.ts";
+import { Column, DeferredColumn } from "../schema/column.ts";
 import { conditionNode, describe, type Expression } from "../sql/expression.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
 import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
@@ -98,7 +98,13 @@ export function entity<const F extends Fields>(
     writable: true,
     configurable: true,
   });
-  guard(Entity.prototype, new Set(definition.relations.map(({ property }) => property)));
+  const names = (fields: readonly { readonly property: string }[]) =>
+    new Set(fields.map(({ property }) => property));
+  guard(
+    Entity.prototype,
+    names(definition.relations),
+    names(definition.columns.filter(({ spec }) => spec.deferred)),
+  );
   return Entity as unknown as EntityBase<F>;
 }
 
@@ -111,7 +117,9 @@ export function entity<const F extends Fields>(
  * as JSON string literals.
  */
 function compileClass(definition: Definition): new (init: unknown, row?: WireRow) => object {
-  const declared = definition.columns.map(({ property }) => `${JSON.stringify(property)};`);
+  const declared = definition.columns
+    .filter(({ spec }) => !spec.deferred)
+    .map(({ property }) => `${JSON.stringify(property)};`);
   const source = `return class Entity extends Managed {
     ${declared.join("\n")}
     constructor(init, row) {
@@ -144,6 +152,11 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
       });
     }
     if (field instanceof Column) {
+      if (field.spec.deferred && !(field instanceof DeferredColumn)) {
+        throw new InputError(`"${property}" of "${table}" says something after deferred()`, {
+          hint: "Call deferred() last, so that the compiler knows of it",
+        });
+      }
       const column = checkIdentifier(field.spec.name ?? snakeCase(property));
       columns.push({ property, name: column, spec: field.spec, label: `${table}.${property}` });
     } else if (field instanceof Relation) {

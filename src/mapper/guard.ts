@@ -1,5 +1,5 @@
 /**
- * The guard: what stands in for relations that were not loaded. It ends the prototype chain of an
+ * The guard: what stands in for relations and deferred columns that were not loaded. It ends the prototype chain of an
  * entity class, so that only properties an object does not have ever reach it; the object itself
  * stays plain. An accessor on the prototype would do for reading, but tools that compare objects
  * with all they inherit (`assertEquals`) would find it and call it.
@@ -10,17 +10,25 @@
 import { DetachedInstanceError, NotLoadedError } from "../errors.ts";
 import { Managed } from "./instance_state.ts";
 
-/** Puts a guard for `names` between a class's prototype and that of `Managed`. */
-export function guard(prototype: object, names: ReadonlySet<PropertyKey>): void {
+/** Puts a guard between a class's prototype and that of `Managed`. */
+export function guard(
+  prototype: object,
+  relations: ReadonlySet<PropertyKey>,
+  deferred: ReadonlySet<PropertyKey>,
+): void {
   Object.setPrototypeOf(
     prototype,
     new Proxy(Managed.prototype, {
       get(target, property, receiver) {
-        if (names.has(property)) throw notLoaded(receiver, String(property));
+        if (relations.has(property)) throw notLoaded(receiver, String(property));
+        // A new object simply has no value yet.
+        if (deferred.has(property) && isStored(receiver)) {
+          throw isDeferred(receiver, String(property));
+        }
         return Reflect.get(target, property, receiver);
       },
       set(target, property, value, receiver) {
-        if (names.has(property)) {
+        if (relations.has(property)) {
           // Tells the flush to look at this object's relations.
           const state = Managed.stateOf(receiver);
           if (state !== undefined) state.related ??= new Map();
@@ -31,6 +39,24 @@ export function guard(prototype: object, names: ReadonlySet<PropertyKey>): void 
       getOwnPropertyDescriptor: () => undefined,
     }),
   );
+}
+
+function isStored(object: object): boolean {
+  const state = Managed.is(object) ? Managed.stateOf(object) : undefined;
+  return state !== undefined && state.status !== "pending";
+}
+
+function isDeferred(object: object, property: string): NotLoadedError {
+  const state = Managed.stateOf(object)!;
+  const name = `${object.constructor.name}.${property}`;
+  if (state.status === "detached" || state.owner?.closed) {
+    return new DetachedInstanceError(`"${name}" is deferred, and its object has no session`, {
+      hint: "Read it while the session is open",
+    });
+  }
+  return new NotLoadedError(`"${name}" is deferred and was not loaded`, {
+    hint: `Read it with .select((x) => ({ ${property}: x.${property} })), or leave out deferred()`,
+  });
 }
 
 function notLoaded(object: object, property: string): NotLoadedError {

@@ -11,6 +11,8 @@ export interface MappedColumn extends Column {
   readonly defined: DefinedColumn;
   /** Part of the primary key. */
   readonly primaryKey: boolean;
+  /** Left out when objects are loaded. */
+  readonly deferred: boolean;
 }
 
 /** The column of a declaration. */
@@ -28,5 +30,6 @@ export function mapColumn(defined: DefinedColumn): MappedColumn {
     unique: spec.unique,
     indexed: spec.indexed,
     primaryKey: spec.primaryKey,
+    deferred: spec.deferred,
   };
 }

@@ -87,8 +87,10 @@ export class Mapper {
   readonly source: TableSource;
   /** The table. */
   readonly table: MappedTable;
-  /** The columns, in order of declaration. */
+  /** The columns in order of declaration, deferred ones last: a row without those is shorter. */
   readonly columns: readonly MappedColumn[];
+  /** The columns that are loaded. */
+  readonly eager: readonly MappedColumn[];
   /** The primary key's columns. */
   readonly primaryKey: readonly MappedColumn[];
   /** Objects are loaded and never stored. */
@@ -109,7 +111,9 @@ export class Mapper {
     this.index = index;
     this.definition = definition;
     this.source = definition.source;
-    this.columns = definition.columns.map(mapColumn);
+    const columns = definition.columns.map(mapColumn);
+    this.eager = columns.filter(({ deferred }) => !deferred);
+    this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
     this.readOnly = definition.options.readOnly ?? false;

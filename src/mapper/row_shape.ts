@@ -56,20 +56,23 @@ function decodeSource(codec: ColumnCodec<unknown>, i: number, wire: string): str
 }
 
 function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
-  const lines = columns.map(({ property }, i) => {
+  const lines = columns.map(({ property, deferred }, i) => {
     const codec = codecs[i]!;
-    const target = `o[${JSON.stringify(property)}]`;
+    const name = JSON.stringify(property);
     const value = decodeSource(codec, i, "w");
-    return codec.valid === undefined
-      ? `${target} = (w = r[${i}]) === null ? null : ${value};`
-      : `if ((w = r[${i}]) === null) ${target} = null;
-        else { v = ${value}; ${target} = ${codec.valid("v")} ? v : c[${i}].decode(w); }`;
+    const fill = codec.valid === undefined
+      ? `o[${name}] = (w = r[${i}]) === null ? null : ${value};`
+      : `if ((w = r[${i}]) === null) o[${name}] = null;
+        else { v = ${value}; o[${name}] = ${codec.valid("v")} ? v : c[${i}].decode(w); }`;
+    return deferred
+      ? `if (r[${i}] !== undefined) { ${fill} } else if (Object.hasOwn(o, ${name})) delete o[${name}];`
+      : fill;
   });
   return new Function("c", `return (o, r) => { let w, v; ${lines.join("\n")} };`)(codecs);
 }
 
 function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {
-  const lines = columns.map(({ property }, i) => {
+  const lines = columns.map(({ property, deferred }, i) => {
     const codec = codecs[i]!;
     const asIs = codec.inline?.("w") === "w";
     const same = codec.same === undefined
@@ -79,8 +82,14 @@ function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowSh
       : asIs
       ? `v === w && v !== 0 || c[${i}].same(v, w)`
       : `c[${i}].same(v, w)`;
-    return `v = o[${JSON.stringify(property)}]; w = r[${i}];
+    const name = JSON.stringify(property);
+    const compare = `v = o[${name}]; w = r[${i}];
       if (v === null || w === null ? v !== w : !(${same})) (d ??= []).push(${i});`;
+    // Not loaded: unchanged, unless it was assigned.
+    return deferred
+      ? `if (r[${i}] !== undefined) { ${compare} }
+        else if (Object.hasOwn(o, ${name})) (d ??= []).push(${i});`
+      : compare;
   });
   return new Function(
     "c",

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Column, PresenceOf, ValueOf } from "../schema/column.ts";
+import type { Column, DeferredColumn, PresenceOf, ValueOf } from "../schema/column.ts";
 import type { Averaged } from "../sql/aggregates.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
 import type { Relation } from "./relation.ts";
@@ -17,6 +17,12 @@ declare const declared: unique symbol;
 export interface Unloaded {
   /** For the compiler's eyes only. */
   readonly [loading]: "unloaded";
+}
+
+/** The type of a deferred column that was not loaded. Reading it does not compile. */
+export interface Deferred {
+  /** For the compiler's eyes only. */
+  readonly [loading]: "deferred";
 }
 
 /** What marks a loaded relation, for the compiler's eyes only. */
@@ -44,6 +50,8 @@ export type Fields = { readonly [name: string]: Field };
  */
 export type PropertyOf<F> = F extends Relation<"many", infer E> ? Many<E>
   : F extends Relation<"one", infer E> ? null extends E ? MaybeOne<NonNullable<E>> : One<E>
+  // deno-lint-ignore no-explicit-any -- matches every deferred column
+  : F extends DeferredColumn<any, any> ? ValueOf<F> | Deferred
   : ValueOf<F>;
 
 /** The columns' names. */
@@ -60,8 +68,8 @@ type RequiredNames<F> = {
 
 /** What `new Entity({ … })` takes. */
 export type Init<F> =
-  & { [K in RequiredNames<F>]: PropertyOf<F[K]> }
-  & { [K in Exclude<keyof F, RequiredNames<F>>]?: Exclude<PropertyOf<F[K]>, Unloaded> };
+  & { [K in RequiredNames<F>]: Exclude<PropertyOf<F[K]>, Deferred> }
+  & { [K in Exclude<keyof F, RequiredNames<F>>]?: Exclude<PropertyOf<F[K]>, Unloaded | Deferred> };
 
 /** An instance: a property a field. */
 export type Instance<F> = { -readonly [K in keyof F]: PropertyOf<F[K]> } & Declared<F>;

@@ -65,6 +65,8 @@ export interface ColumnSpec {
   readonly unique: boolean;
   /** Has an index of its own. */
   readonly indexed: boolean;
+  /** Left out when objects are loaded, unless it is asked for. */
+  readonly deferred: boolean;
   /** A value for new objects, or a function that makes one. */
   readonly defaultValue: { readonly value: unknown } | undefined;
   /** Makes the value of an object that a flush updates, unless the program set it itself. */
@@ -185,6 +187,29 @@ export class Column<T, P extends Presence = "required"> {
   column(name: string): Column<T, P> {
     return new Column({ ...this.spec, name: checkIdentifier(name) });
   }
+  /**
+   * The column is left out when objects are loaded: for large values that are seldom needed.
+   * Reading it then does not compile, and throws a `NotLoadedError` at run time; conditions and
+   * `select()` can use it as any other. Comes last.
+   *
+   * @throws {InputError} for a primary key.
+   */
+  deferred(): DeferredColumn<T, P> {
+    if (this.spec.primaryKey) {
+      throw new InputError("A primary key cannot be deferred()", {
+        hint: "An object is known by it; leave out deferred()",
+      });
+    }
+    return new DeferredColumn({ ...this.spec, deferred: true });
+  }
+}
+
+declare const whenLoaded: unique symbol;
+
+/** A column that is left out when objects are loaded. */
+export class DeferredColumn<T, P extends Presence = "required"> extends Column<T, P> {
+  /** For the compiler's eyes only. */
+  declare readonly [whenLoaded]: true;
 }
 
 /** The value type of a column. */
@@ -202,6 +227,7 @@ function column<T>(type: ColumnType<T>): Column<T> {
     generated: false,
     unique: false,
     indexed: false,
+    deferred: false,
     defaultValue: undefined,
     updateValue: undefined,
     defaultSql: undefined,

@@ -68,6 +68,6 @@ export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
   const { where, orderBy, limit, offset, lock, unfiltered, source, mapper } = plan;
   const whole = { ...base, where, orderBy, limit, offset, lock, unfiltered };
   if (source === mapper.source) return whole;
-  const columns = mapper.columns.map(({ defined }) => columnRef(defined, source)[nodeOf]);
+  const columns = mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]);
   return { ...whole, columns, from: source };
 }

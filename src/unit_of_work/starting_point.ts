@@ -78,10 +78,11 @@ function keep(object: object, mapper: Mapper, dialect: DialectName): KeptObject 
   const values = object as Record<string, unknown>;
   return {
     object,
-    columns: columns.map(({ property, label }, i) => {
+    columns: columns.flatMap(({ property, label, deferred }, i) => {
+      if (deferred && !Object.hasOwn(object, property)) return [];
       const value = values[property];
       const codec = codecs[i]!;
-      return { property, value, codec, wire: wireOf(value, codec, label) };
+      return [{ property, value, codec, wire: wireOf(value, codec, label) }];
     }),
     relations: [...mapper.relations.values()].map(({ property }) => {
       if (!Object.hasOwn(object, property)) return { property, value: undefined };
