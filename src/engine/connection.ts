@@ -167,7 +167,11 @@ export class Connection implements AsyncDisposable {
     );
   }
 
-  /** Runs a function in a transaction once, for the layers above. */
+  /**
+   * Runs a function in a transaction once, for the layers above.
+   *
+   * @internal
+   */
   async attempt<T>(
     fn: (tx: Transaction) => T | Promise<T>,
     options: TransactionOptions,

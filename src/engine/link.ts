@@ -182,6 +182,7 @@ export class Link {
   ): Promise<number> {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
+    if (this.transaction?.readOnly) throw writeRefused(text);
     const { driver } = this;
     if (driver.copyIn === undefined) throw noCopy();
     const statement = { text, params: [] };
