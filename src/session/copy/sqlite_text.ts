@@ -26,10 +26,14 @@ export function sqliteText(type: string | undefined, wire: WireValue): string | 
     case "plainDateTime":
       return spaced(String(wire));
     default:
-      return typeof wire === "number" && type === undefined && !Number.isInteger(wire)
-        ? floatText(wire, shortestDigits(wire), 15)
-        : String(wire);
+      return typeof wire === "number" ? numberText(wire) : String(wire);
   }
+}
+
+/** Every digit of what fits into SQLite's INTEGER; else it was a REAL. */
+function numberText(value: number): string {
+  const whole = Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63;
+  return whole ? String(BigInt(value)) : floatText(value, shortestDigits(value), 15);
 }
 
 function hex(bytes: Uint8Array): string {
