@@ -49,6 +49,9 @@ interface Scope {
   readonly joins: Map<Source, string[]>;
 }
 
+/** Lists of columns of the first source of a statement, as they are spelled. */
+const columnLists = new WeakMap<readonly Node[], string>();
+
 /** Spells one statement. Made anew for each: it holds the parameters and aliases. */
 export abstract class Compiler {
   /** The values, in the order of their placeholders. */
@@ -412,10 +415,7 @@ export abstract class Compiler {
     const { from, joins = [] } = select;
     if (from !== undefined) scope.aliases.set(from, this.#alias());
     for (const { source } of joins) scope.aliases.set(source, this.#alias());
-    const columns = select.columns.map((column, i) =>
-      named ? `${this.operand(column)} as "c${i}"` : this.column(column)
-    );
-    let text = `select ${this.#distinct(select)}${columns.join(", ")}`;
+    let text = `select ${this.#distinct(select)}${this.#columns(select, named)}`;
     let tail = "";
     const where = this.#filtered(select.where, from);
     if (where !== undefined) tail += ` where ${this.node(where)}`;
@@ -431,6 +431,21 @@ export abstract class Compiler {
     this.#scopes.pop();
     this.#unfiltered = unfiltered;
     return text + tail;
+  }
+
+  #columns(select: SelectNode, named: boolean): string {
+    const { columns, from } = select;
+    // The columns of an entity are one array, which stands first in most statements.
+    const first = !named && this.#aliasCount === 1;
+    const known = first ? columnLists.get(columns) : undefined;
+    if (known !== undefined) return known;
+    const text = columns.map((column, i) =>
+      named ? `${this.operand(column)} as "c${i}"` : this.column(column)
+    ).join(", ");
+    if (first && columns.every((node) => node.kind === "column" && node.source === from)) {
+      columnLists.set(columns, text);
+    }
+    return text;
   }
 
   /** A column of the list that is selected. */

@@ -26,9 +26,19 @@ export function checkIdentifier(name: string): string {
   return name;
 }
 
+const quoted = new Map<string, string>();
+const MOST_QUOTED = 10_000;
+
 /** The name in double quotes, inner quotes doubled: the same on PostgreSQL and SQLite. */
 export function quoteIdentifier(name: string): string {
-  return `"${checkIdentifier(name).replaceAll('"', '""')}"`;
+  // Compiling a statement is mostly this, and there are few names.
+  let text = quoted.get(name);
+  if (text === undefined) {
+    text = `"${checkIdentifier(name).replaceAll('"', '""')}"`;
+    if (quoted.size >= MOST_QUOTED) quoted.clear();
+    quoted.set(name, text);
+  }
+  return text;
 }
 
 /** The quoted name of a table or type, qualified if it has a schema. */
