@@ -33,6 +33,9 @@ Deno.test("engineSettings() refuses values of a wrong type or out of range", () 
       { statementTimeout: -5 },
       { connectTimeout: 0 },
       { traceCheckouts: 1 },
+      { escape: "never" },
+      { transactionWarnAfter: -1 },
+      { keepIdempotencyKeys: "7 days" },
       { poolSize: 0, maxOverflow: 0 },
     ]
   ) {
