@@ -200,9 +200,26 @@ export function scalar<T>(query: Subquery<T>): Expression<T | null> {
 }
 
 /** The configurations of full-text search that every PostgreSQL has. */
-export type TextConfig = typeof CONFIGS[number];
+export type TextConfig =
+  | "simple"
+  | "arabic"
+  | "danish"
+  | "dutch"
+  | "english"
+  | "finnish"
+  | "french"
+  | "german"
+  | "hungarian"
+  | "italian"
+  | "norwegian"
+  | "portuguese"
+  | "romanian"
+  | "russian"
+  | "spanish"
+  | "swedish"
+  | "turkish";
 
-const CONFIGS = [
+const CONFIGS: readonly TextConfig[] = [
   "simple",
   "arabic",
   "danish",
@@ -220,7 +237,7 @@ const CONFIGS = [
   "spanish",
   "swedish",
   "turkish",
-] as const;
+];
 
 /** How text is searched. */
 export interface TextSearchOptions {
@@ -228,7 +245,8 @@ export interface TextSearchOptions {
   config?: TextConfig;
 }
 
-type TextColumns = Expression<string | null> | readonly Expression<string | null>[];
+/** One or several columns of text. */
+export type TextColumns = Expression<string | null> | readonly Expression<string | null>[];
 
 function textSearch(
   name: "textMatches" | "textRank",

@@ -37,6 +37,7 @@ export abstract class Ends<R> implements AsyncIterable<R> {
    * `{ analyze: true }` the query is run and timed (PostgreSQL).
    */
   abstract explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
+  /** How the database would go about it, as text. */
   abstract explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
 
   /** The first result, or undefined. */

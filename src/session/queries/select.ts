@@ -60,7 +60,11 @@ export type Joinable<E extends object, S> = EntityClass<E> | Rows<S>;
 
 /** A query or CTE whose rows are those of a selection `S`. */
 export interface Rows<out S> {
-  /** Makes a source of it. */
+  /**
+   * Makes a source of it.
+   *
+   * @internal
+   */
   readonly [sourceOf]: (lateral: boolean) => { readonly source: Source; readonly refs: unknown };
   /** For the compiler's eyes only. */
   readonly selection?: S;
@@ -349,6 +353,7 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
     return new Select(runner.rows, { ...this.#plan, binding }, this.#selection);
   }
 
+  /** What it gives, for messages. */
   protected override get resultName(): string {
     return "row";
   }
@@ -514,6 +519,7 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
     return this.#run("all", this.#plan.select);
   }
 
+  /** At most `count` of the results. */
   protected override take(count: number): Promise<RowOf<S>[]> {
     const { select } = this.#plan;
     if (typeof select.limit === "object") return this.#run("all", select);
@@ -592,7 +598,9 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
     return { text, params };
   }
 
+  /** How the database would go about it. */
   override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
+  /** How the database would go about it, as text. */
   override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
   override async explain(options: ExplainOptions = {}): Promise<unknown> {
     const { name } = this.#runner.dialect;
@@ -600,6 +608,7 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
     return readExplanation(await this.#runner.run(statement, this.#plan), name, options);
   }
 
+  /** Big integers and bytes need to be written by us. */
   protected override get writeJson(): WriteJson | undefined {
     const plain = this.#selection.columns.every((node) => {
       const type = typeOf(node);

@@ -134,7 +134,11 @@ export abstract class WriteStatement<E extends object, Row, S = unknown>
   declare readonly valueType?: Row;
   /** For the compiler's eyes only: the entity. */
   declare readonly entity?: E;
-  /** What it gives back, taken apart. */
+  /**
+   * What it gives back, taken apart.
+   *
+   * @internal
+   */
   protected readonly returned: SelectionPlan | undefined;
 
   /** Made by `insert()`, `update()`, `deleteFrom()`. */
