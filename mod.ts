@@ -168,6 +168,7 @@ export { Sql, sql, type SqlTag } from "./src/sql/raw.ts";
 export type { TypeName, TypeNames } from "./src/sql/wire.ts";
 
 // Entities: columns, relations, and what the compiler knows of them.
+export { Embedded, embedded, type EmbeddedFields } from "./src/mapper/embedded.ts";
 export { entity, type EntityBase } from "./src/mapper/define.ts";
 export type {
   EntityOptions,

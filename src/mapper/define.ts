@@ -15,10 +15,14 @@ import { didYouMean } from "../util/nearest.ts";
 import {
   columnRef,
   type DefinedColumn,
+  type DefinedGroup,
   type DefinedRelation,
   type Definition,
   definitionOf,
+  placeRef,
 } from "./definition.ts";
+import { Embedded, type EmbeddedFields } from "./embedded.ts";
+import { defineAccessors } from "./group_accessors.ts";
 import { guard } from "./guard.ts";
 import type { AnyEntityOptions, EntityOptions } from "./entity_options.ts";
 import { Managed } from "./instance_state.ts";
@@ -98,6 +102,7 @@ export function entity<const F extends Fields>(
     writable: true,
     configurable: true,
   });
+  for (const group of definition.groups) defineAccessors(Entity.prototype, group);
   const names = (fields: readonly { readonly property: string }[]) =>
     new Set(fields.map(({ property }) => property));
   guard(
@@ -117,9 +122,10 @@ export function entity<const F extends Fields>(
  * as JSON string literals.
  */
 function compileClass(definition: Definition): new (init: unknown, row?: WireRow) => object {
-  const declared = definition.columns
-    .filter(({ spec }) => !spec.deferred)
-    .map(({ property }) => `${JSON.stringify(property)};`);
+  const declared = [
+    ...definition.columns.filter(({ spec, group }) => !spec.deferred && group === undefined),
+    ...definition.groups,
+  ].map(({ property }) => `${JSON.stringify(property)};`);
   const source = `return class Entity extends Managed {
     ${declared.join("\n")}
     constructor(init, row) {
@@ -144,6 +150,7 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
   const schema = dot < 0 ? undefined : checkIdentifier(table.slice(0, dot));
   const name = checkIdentifier(dot < 0 ? table : table.slice(dot + 1));
   const columns: DefinedColumn[] = [];
+  const groups: DefinedGroup[] = [];
   const relations: DefinedRelation[] = [];
   for (const [property, field] of Object.entries(fields)) {
     if (RESERVED.has(property)) {
@@ -159,6 +166,10 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
       }
       const column = checkIdentifier(field.spec.name ?? snakeCase(property));
       columns.push({ property, name: column, spec: field.spec, label: `${table}.${property}` });
+    } else if (field instanceof Embedded) {
+      const group = defineGroup(table, property, field);
+      groups.push(group);
+      columns.push(...group.columns);
     } else if (field instanceof Relation) {
       relations.push({ property, spec: field.spec });
     } else {
@@ -171,9 +182,40 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
     source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
     tableName: table,
     columns,
+    groups,
     relations,
     options,
   };
+}
+
+function defineGroup(
+  table: string,
+  property: string,
+  { fields, isNullable, prefixName }: Embedded<EmbeddedFields, null>,
+): DefinedGroup {
+  const prefix = prefixName ?? `${snakeCase(property)}_`;
+  const columns = Object.entries(fields).map(([field, value]): DefinedColumn => {
+    const label = `${table}.${property}.${field}`;
+    if (!(value instanceof Column)) {
+      throw new InputError(`"${label}" is ${describe(value)}, and a group holds columns only`, {
+        hint: "Use integer(), text(), …",
+      });
+    }
+    const { spec } = value;
+    if (spec.primaryKey || spec.generated || spec.deferred) {
+      throw new InputError(`"${label}" is a key, generated or deferred, and in a group`, {
+        hint: "Declare it as a column of the entity itself",
+      });
+    }
+    return {
+      property: `${property}.${field}`,
+      name: checkIdentifier(prefix + (spec.name ?? snakeCase(field))),
+      spec: isNullable ? { ...spec, nullable: true } : spec,
+      label,
+      group: { property, field },
+    };
+  });
+  return { property, nullable: isNullable, columns };
 }
 
 function filtersOf(
@@ -218,9 +260,9 @@ function refsOf(
   columns: readonly DefinedColumn[],
   source: TableSource,
 ): Record<string, Expression<unknown>> {
-  return Object.fromEntries(
-    columns.map((column) => [column.property, columnRef(column, source)]),
-  );
+  const refs: Record<string, Expression<unknown>> = {};
+  for (const column of columns) placeRef(refs, column, columnRef(column, source));
+  return refs;
 }
 
 /** Fills a new object from what the user gave. */
@@ -233,7 +275,8 @@ function construct(object: object, definition: Definition, init: unknown, classN
   const given = init as Record<string, unknown>;
   const target = object as Record<string, unknown>;
   let used = 0;
-  for (const { property, spec } of definition.columns) {
+  for (const { property, spec, group } of definition.columns) {
+    if (group !== undefined) continue;
     const has = Object.hasOwn(given, property);
     if (has) used++;
     const value = has ? given[property] : undefined;
@@ -245,6 +288,11 @@ function construct(object: object, definition: Definition, init: unknown, classN
       target[property] = null;
     }
   }
+  for (const group of definition.groups) {
+    const has = Object.hasOwn(given, group.property);
+    if (has) used++;
+    target[group.property] = groupValue(group, has ? given[group.property] : undefined);
+  }
   for (const { property } of definition.relations) {
     if (!Object.hasOwn(given, property)) continue;
     used++;
@@ -253,8 +301,36 @@ function construct(object: object, definition: Definition, init: unknown, classN
   if (used < Object.keys(given).length) refuseUnknown(given, definition, className);
 }
 
+/** The object of a group: what was given, and defaults for the rest. */
+function groupValue({ property, nullable, columns }: DefinedGroup, given: unknown): unknown {
+  if (given === null || (given === undefined && nullable)) return null;
+  if (given !== undefined && typeof given !== "object") {
+    throw new InputError(`"${property}" expects an object, found ${describe(given)}`);
+  }
+  const values = { ...given } as Record<string, unknown>;
+  const names = columns.map(({ group }) => group!.field);
+  const unknown = Object.keys(values).find((key) => !names.includes(key));
+  if (unknown !== undefined) {
+    throw new InputError(`"${property}" has no column "${unknown}"`, {
+      hint: didYouMean(unknown, names),
+    });
+  }
+  for (const { spec, group } of columns) {
+    if (values[group!.field] !== undefined) continue;
+    if (spec.defaultValue !== undefined) {
+      const { value } = spec.defaultValue;
+      values[group!.field] = typeof value === "function" ? value() : value;
+    } else if (spec.nullable && spec.defaultSql === undefined) values[group!.field] = null;
+  }
+  return values;
+}
+
 function refuseUnknown(given: object, definition: Definition, className: string): never {
-  const known = [...definition.columns, ...definition.relations].map((field) => field.property);
+  const known = [
+    ...definition.columns.filter(({ group }) => group === undefined),
+    ...definition.groups,
+    ...definition.relations,
+  ].map((field) => field.property);
   const unknown = Object.keys(given).find((key) => !known.includes(key))!;
   throw new InputError(`${className} has no column or relation "${unknown}"`, {
     hint: didYouMean(unknown, known),

@@ -21,6 +21,18 @@ export interface DefinedColumn {
   readonly spec: ColumnSpec;
   /** `authors.name`, for messages. */
   readonly label: string;
+  /** The group it belongs to, and its name there; the property is then `group.field`. */
+  readonly group?: { readonly property: string; readonly field: string };
+}
+
+/** A group of columns as declared. */
+export interface DefinedGroup {
+  /** The property that holds the object. */
+  readonly property: string;
+  /** The object can be null. */
+  readonly nullable: boolean;
+  /** Its columns. */
+  readonly columns: readonly DefinedColumn[];
 }
 
 /** A relation as declared. */
@@ -39,6 +51,8 @@ export interface Definition {
   readonly tableName: string;
   /** The columns, in order of declaration. */
   readonly columns: readonly DefinedColumn[];
+  /** The groups that some of them form. */
+  readonly groups: readonly DefinedGroup[];
   /** The relations, in order of declaration. */
   readonly relations: readonly DefinedRelation[];
   /** What concerns the entity as a whole. */
@@ -47,6 +61,15 @@ export interface Definition {
 
 /** The key of a class's definition. */
 export const definitionOf: unique symbol = Symbol("sluice.definition");
+
+/** Puts a column's expression where its property is: in the object of its group, if it has one. */
+export function placeRef(refs: Record<string, unknown>, column: DefinedColumn, ref: unknown): void {
+  if (column.group === undefined) refs[column.property] = ref;
+  else {
+    const { property, field } = column.group;
+    ((refs[property] ??= Object.create(null)) as Record<string, unknown>)[field] = ref;
+  }
+}
 
 /** A column of a source as an expression. */
 export function columnRef(column: DefinedColumn, source: TableSource): Expression<unknown> {

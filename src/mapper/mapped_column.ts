@@ -1,7 +1,7 @@
 /** A column of a mapper: the table's column and the property it maps to. @module */
 
 import type { Column } from "../schema/table.ts";
-import type { DefinedColumn } from "./definition.ts";
+import type { DefinedColumn, DefinedGroup } from "./definition.ts";
 
 /** A column with the property it maps to. */
 export interface MappedColumn extends Column {
@@ -13,10 +13,15 @@ export interface MappedColumn extends Column {
   readonly primaryKey: boolean;
   /** Left out when objects are loaded. */
   readonly deferred: boolean;
+  /** The group it belongs to. */
+  readonly group: DefinedGroup | undefined;
 }
 
 /** The column of a declaration. */
-export function mapColumn(defined: DefinedColumn): MappedColumn {
+export function mapColumn(
+  defined: DefinedColumn,
+  groups: readonly DefinedGroup[],
+): MappedColumn {
   const { spec } = defined;
   return {
     property: defined.property,
@@ -31,5 +36,6 @@ export function mapColumn(defined: DefinedColumn): MappedColumn {
     indexed: spec.indexed,
     primaryKey: spec.primaryKey,
     deferred: spec.deferred,
+    group: groups.find(({ property }) => property === defined.group?.property),
   };
 }

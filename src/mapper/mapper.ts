@@ -111,7 +111,7 @@ export class Mapper {
     this.index = index;
     this.definition = definition;
     this.source = definition.source;
-    const columns = definition.columns.map(mapColumn);
+    const columns = definition.columns.map((column) => mapColumn(column, definition.groups));
     this.eager = columns.filter(({ deferred }) => !deferred);
     this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
     this.primaryKey = this.columns.filter((column) => column.primaryKey);

@@ -56,7 +56,8 @@ function decodeSource(codec: ColumnCodec<unknown>, i: number, wire: string): str
 }
 
 function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
-  const lines = columns.map(({ property, deferred }, i) => {
+  const lines = columns.map(({ property, deferred, defined }, i) => {
+    if (defined.group !== undefined) return groupSource(columns, codecs, i);
     const codec = codecs[i]!;
     const name = JSON.stringify(property);
     const value = decodeSource(codec, i, "w");
@@ -69,6 +70,24 @@ function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
       : fill;
   });
   return new Function("c", `return (o, r) => { let w, v; ${lines.join("\n")} };`)(codecs);
+}
+
+/** Makes the object of a group, where its first column stands. */
+function groupSource(columns: readonly MappedColumn[], codecs: Codecs, first: number): string {
+  const { property, nullable } = columns[first]!.group!;
+  const indexes = columns.flatMap(({ group }, i) => group?.property === property ? [i] : []);
+  if (indexes[0] !== first) return "";
+  const values = indexes.map((i) => {
+    const codec = codecs[i]!;
+    const value = decodeSource(codec, i, "w");
+    const checked = codec.valid === undefined
+      ? value
+      : `((v = ${value}), ${codec.valid("v")} ? v : c[${i}].decode(w))`;
+    const { field } = columns[i]!.defined.group!;
+    return `[${JSON.stringify(field)}]: (w = r[${i}]) === null ? null : ${checked}`;
+  });
+  const missing = nullable ? indexes.map((i) => `r[${i}] === null`).join(" && ") : "false";
+  return `o[${JSON.stringify(property)}] = ${missing} ? null : { ${values.join(", ")} };`;
 }
 
 function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {

@@ -39,7 +39,17 @@ function copy(object: object, ancestors: Set<object>): unknown {
 function part(value: unknown, ancestors: Set<object>): unknown {
   if (typeof value === "bigint") return value.toString();
   if (value instanceof Uint8Array) return base64(value);
-  return Managed.is(value) ? copy(value, ancestors) : value;
+  if (Managed.is(value)) return copy(value, ancestors);
+  return isGroup(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, part(item, ancestors)]))
+    : value;
+}
+
+/** A plain object that holds what JSON cannot: a group of columns. */
+function isGroup(value: unknown): value is object {
+  return typeof value === "object" && value !== null &&
+    Object.getPrototypeOf(value) === Object.prototype &&
+    Object.values(value).some((item) => typeof item === "bigint" || item instanceof Uint8Array);
 }
 
 function base64(bytes: Uint8Array): string {

@@ -8,6 +8,7 @@
 import type { Column, DeferredColumn, PresenceOf, ValueOf } from "../schema/column.ts";
 import type { Averaged } from "../sql/aggregates.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
+import type { Embedded } from "./embedded.ts";
 import type { Relation } from "./relation.ts";
 
 declare const loading: unique symbol;
@@ -40,7 +41,7 @@ export type MaybeOne<E> = (E & Loaded) | null | Unloaded;
 
 /** A declared column or relation. */
 // deno-lint-ignore no-explicit-any -- the bound of an inferred parameter; `unknown` is not wide enough under variance
-export type Field = Column<any, any> | Relation<any, any>;
+export type Field = Column<any, any> | Relation<any, any> | Embedded<any, any>;
 /** All declarations of an entity. */
 export type Fields = { readonly [name: string]: Field };
 
@@ -50,9 +51,19 @@ export type Fields = { readonly [name: string]: Field };
  */
 export type PropertyOf<F> = F extends Relation<"many", infer E> ? Many<E>
   : F extends Relation<"one", infer E> ? null extends E ? MaybeOne<NonNullable<E>> : One<E>
+  : F extends Embedded<infer G, infer N> ? Group<G> | N
   // deno-lint-ignore no-explicit-any -- matches every deferred column
   : F extends DeferredColumn<any, any> ? ValueOf<F> | Deferred
   : ValueOf<F>;
+
+/** The object of a group of columns. */
+export type Group<G> = { -readonly [K in keyof G]: ValueOf<G[K]> };
+
+/** The names of groups of columns. */
+export type GroupNames<F> = {
+  // deno-lint-ignore no-explicit-any -- matches every group
+  [K in keyof F]: F[K] extends Embedded<any, any> ? K : never;
+}[keyof F];
 
 /** The columns' names. */
 export type ColumnNames<F> = {
@@ -61,15 +72,19 @@ export type ColumnNames<F> = {
 }[keyof F];
 
 type RequiredNames<F> = {
-  [K in keyof F]: PresenceOf<F[K]> extends "required"
-    ? ([PresenceOf<F[K]>] extends [never] ? never : K)
+  // deno-lint-ignore no-explicit-any -- matches every group
+  [K in keyof F]: F[K] extends Embedded<any, infer N> ? ([N] extends [never] ? K : never)
+    : PresenceOf<F[K]> extends "required" ? ([PresenceOf<F[K]>] extends [never] ? never : K)
     : never;
 }[keyof F];
 
+type InitOf<F> = F extends Embedded<infer G, infer N> ? Init<G> | N
+  : Exclude<PropertyOf<F>, Unloaded | Deferred>;
+
 /** What `new Entity({ … })` takes. */
 export type Init<F> =
-  & { [K in RequiredNames<F>]: Exclude<PropertyOf<F[K]>, Deferred> }
-  & { [K in Exclude<keyof F, RequiredNames<F>>]?: Exclude<PropertyOf<F[K]>, Unloaded | Deferred> };
+  & { [K in RequiredNames<F>]: InitOf<F[K]> }
+  & { [K in Exclude<keyof F, RequiredNames<F>>]?: InitOf<F[K]> };
 
 /** An instance: a property a field. */
 export type Instance<F> = { -readonly [K in keyof F]: PropertyOf<F[K]> } & Declared<F>;
@@ -148,6 +163,7 @@ export interface ManyRef<E> {
 type RefOf<F, N> = F extends Relation<"many", infer E> ? ManyRef<E>
   : F extends Relation<"one", infer E>
     ? (null extends E ? NullableRef<NonNullable<E>> : [N] extends [never] ? Ref<E> : NullableRef<E>)
+  : F extends Embedded<infer G, infer M> ? RefsOf<G, N | M>
   : Expression<ValueOf<F> | N>;
 
 /**
@@ -164,7 +180,13 @@ export type NullableRef<E> = RefsOf<FieldsOf<E>, null>;
 export type RefsOf<F, N = never> = { readonly [K in keyof F]: RefOf<F[K], N> };
 
 /** The columns of a set of declarations, as expressions. */
-export type ColumnRefs<F> = { readonly [K in ColumnNames<F>]: Expression<ValueOf<F[K]>> };
+export type ColumnRefs<F> = {
+  readonly [
+    // deno-lint-ignore no-explicit-any -- matches every group
+    K in ColumnNames<F> | GroupNames<F>
+  ]: F[K] extends Embedded<infer G, any> ? ColumnRefs<G>
+    : Expression<ValueOf<F[K]>>;
+};
 
 /** What `filterBy` takes: values of columns. JSON columns are left out, since an object is no value. */
 export type Filter<E> = FilterOf<FieldsOf<E>>;

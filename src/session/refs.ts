@@ -5,7 +5,7 @@
  * @module
  */
 
-import { columnRef } from "../mapper/definition.ts";
+import { columnRef, placeRef } from "../mapper/definition.ts";
 import { joinCondition } from "../mapper/join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
 import type { ManyRef, Ref } from "../mapper/types.ts";
@@ -28,7 +28,7 @@ export function refsOf(mapper: Mapper, source: TableSource): Record<string, unkn
 function makeRefs(mapper: Mapper, source: TableSource): Record<string, unknown> {
   // Without a prototype: only mapped names are there.
   const result: Record<string, unknown> = Object.create(null);
-  for (const column of mapper.columns) result[column.property] = columnRef(column.defined, source);
+  for (const { defined } of mapper.columns) placeRef(result, defined, columnRef(defined, source));
   for (const relation of mapper.relations.values()) {
     let ref: unknown;
     Object.defineProperty(result, relation.property, {

@@ -46,10 +46,11 @@ export class RowEncoder {
   }
 
   /** Encodes a row. */
-  encode(row: object): EncodedRow {
-    if (typeof row !== "object" || row === null || Array.isArray(row)) {
-      throw new InputError(`A plain object is expected, found ${describe(row)}`);
+  encode(given: object): EncodedRow {
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      throw new InputError(`A plain object is expected, found ${describe(given)}`);
     }
+    const row = this.#mapper.definition.groups.length === 0 ? given : this.#flat(given);
     const properties = this.#properties;
     const wires: WireRow = [];
     let omitted = "";
@@ -65,6 +66,20 @@ export class RowEncoder {
     }
     if (used < Object.keys(row).length) this.#refuseUnknown(row);
     return { wires, omitted };
+  }
+
+  /** A row whose groups are spread out under their columns' properties. */
+  #flat(given: object): object {
+    const row: Record<string, unknown> = { ...given };
+    for (const { property, columns } of this.#mapper.definition.groups) {
+      const values = row[property];
+      delete row[property];
+      if (values === undefined) continue;
+      for (const { property: path, group } of columns) {
+        row[path] = values === null ? null : (values as Record<string, unknown>)[group!.field];
+      }
+    }
+    return row;
   }
 
   /** The columns of rows that leave out `omitted`. */

@@ -1,7 +1,7 @@
 /** What bulk calls take and give. @module */
 
 import type { CallOptions } from "../../dialect/driver.ts";
-import type { ColumnNames, FieldsOf, PropertyOf } from "../../mapper/types.ts";
+import type { ColumnNames, FieldsOf, GroupNames, PropertyOf } from "../../mapper/types.ts";
 import type { PresenceOf, ValueOf } from "../../schema/column.ts";
 
 type RequiredColumns<F> = {
@@ -13,7 +13,8 @@ export type BulkRow<E> = BulkRowOf<FieldsOf<E>>;
 
 type BulkRowOf<F> =
   & { readonly [K in RequiredColumns<F>]: PropertyOf<F[K]> }
-  & { readonly [K in Exclude<ColumnNames<F>, RequiredColumns<F>>]?: PropertyOf<F[K]> };
+  & { readonly [K in Exclude<ColumnNames<F>, RequiredColumns<F>>]?: PropertyOf<F[K]> }
+  & { readonly [K in GroupNames<F>]: PropertyOf<F[K]> };
 
 /** Some columns of an entity by property. */
 export type BulkValues<E> = { readonly [K in ColumnNames<FieldsOf<E>>]?: ValueOf<FieldsOf<E>[K]> };
