@@ -251,6 +251,12 @@ export type {
   EachBatchOptions,
 } from "./src/session/batches/batches.ts";
 export { BulkPlan, type BulkPlanInput } from "./src/session/bulk/bulk_plan.ts";
+export {
+  type ProgressBar,
+  progressBar,
+  type ProgressBarOptions,
+  type ProgressStream,
+} from "./src/session/batches/progress_bar.ts";
 export type {
   BulkColumn,
   BulkInsertOptions,
