@@ -195,6 +195,39 @@ async function _selectinLoadsWhatItNames(session: AsyncSession) {
   session.query(Author).selectin("titles");
 }
 
+async function _refinementsAreTyped(session: AsyncSession) {
+  const authors = session.query(Author);
+  const some = await authors.selectin(
+    "books",
+    (q) =>
+      q.where((b) => b.price.gt("1")).orderBy((b) => b.title.asc()).limit(3).selectin("reviews"),
+  ).one();
+  some.titles();
+  some.books[0]!.reviews[0]!.stars satisfies number;
+  takesLoaded(some);
+  // @ts-expect-error not loaded
+  some.books[0]!.author.name;
+  // @ts-expect-error not loaded
+  some.country?.name;
+  const deep = await authors.selectin("books.reviews", (q) => q.selectin("reviewer")).one();
+  deep.books[0]!.reviews[0]!.reviewer?.name satisfies string | undefined;
+  const one = await session.query(Book).selectin("author", (q) => q.selectin("country")).one();
+  one.author.country?.name satisfies string | undefined;
+  const both = await authors.selectin("country").selectin("books", (q) => q.limit(1)).one();
+  both.country?.name satisfies string | undefined;
+  both.books.length satisfies number;
+  // @ts-expect-error no column of books
+  authors.selectin("books", (q) => q.where((b) => b.name.eq("x")));
+  // @ts-expect-error rows are no objects
+  authors.selectin("books", (q) => q.select((b) => ({ id: b.id })));
+  // @ts-expect-error another entity
+  authors.selectin("books", () => session.query(Author));
+  // @ts-expect-error no such relation
+  authors.selectin("bookz", (q) => q.limit(1));
+  // @ts-expect-error not the query, but what came of it
+  authors.selectin("books", async (q) => await q.all());
+}
+
 function takesAuthor(_author: Author): void {}
 function takesLoaded(author: With<Author, "books.reviews">): number {
   return author.books[0]!.reviews.length;

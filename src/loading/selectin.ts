@@ -5,20 +5,25 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
-import { Managed } from "../mapper/instance_state.ts";
-import type { MappedColumn } from "../mapper/mapped_column.ts";
+import { columnRef } from "../mapper/definition.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
-import { columnRef } from "../mapper/definition.ts";
 import type { Column } from "../schema/table.ts";
 import { allOf } from "../sql/expression.ts";
-import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
-import type { DialectName, WireRow } from "../sql/wire.ts";
-import { dialectOf } from "../dialect/dialects.ts";
-import { sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
+import {
+  type DerivedSource,
+  type Node,
+  nodeOf,
+  type OrderNode,
+  type SelectNode,
+  type TableSource,
+  typeOf,
+} from "../sql/node.ts";
+import type { WireRow } from "../sql/wire.ts";
 import { hydrate, type HydrationTarget } from "./hydrate.ts";
-import type { PathTree } from "./paths.ts";
+import { identity, type Key, keyIn, keyOf, keysOf } from "./keys.ts";
+import { isPartial, type PathNode, type PathTree, type Refinement } from "./paths.ts";
+import { assign } from "./related.ts";
 
 /** What loading needs: statements and a place for the objects. */
 export interface Loader extends HydrationTarget {
@@ -36,27 +41,23 @@ export async function loadPaths(
 ): Promise<void> {
   if (parents.length === 0) return;
   // In one tick, so that sibling relations travel together where the driver can.
-  await Promise.all([...tree.values()].map(async ({ relation, next }) => {
-    const children = await loadRelation(parents, relation, loader);
-    await loadPaths(children, next, loader);
+  await Promise.all([...tree.values()].map(async (node) => {
+    const children = await loadRelation(parents, node, loader);
+    await loadPaths(children, node.next, loader);
   }));
 }
 
 /** Loads one relation of all parents, with one statement; gives the objects loaded. */
 async function loadRelation(
   parents: readonly object[],
-  relation: MappedRelation,
+  { relation, refinement }: PathNode,
   loader: Loader,
 ): Promise<object[]> {
   const { localColumns, property } = relation;
-  const keys = new Map<unknown, readonly unknown[]>();
-  for (const parent of parents) {
-    const key = valuesOf(parent, localColumns);
-    if (key !== undefined) keys.set(identity(key), key);
-  }
-  const { objects, owners } = keys.size === 0
+  const keys = keysOf(parents, localColumns);
+  const { objects, owners } = keys.length === 0
     ? { objects: [], owners: [] }
-    : await select(relation, [...keys.values()], loader);
+    : await select(relation, refinement, keys, loader);
   const many = isToMany(relation);
   const found = new Map<unknown, object[]>();
   objects.forEach((object, i) => {
@@ -65,76 +66,59 @@ async function loadRelation(
     if (list === undefined) found.set(key, [object]);
     else if (many) list.push(object);
   });
+  const partial = isPartial(refinement);
   for (const parent of new Set(parents)) {
-    const key = valuesOf(parent, localColumns);
+    const key = keyOf(parent, localColumns);
     const list = key === undefined ? undefined : found.get(identity(key));
-    assign(parent, property, many ? list ?? [] : list?.[0] ?? null);
+    assign(parent, property, many ? list ?? [] : list?.[0] ?? null, partial);
   }
   return objects;
-}
-
-/** The values of a key; undefined if one is missing, so that it leads nowhere. */
-function valuesOf(object: object, columns: readonly MappedColumn[]): unknown[] | undefined {
-  const values: unknown[] = [];
-  for (const { property } of columns) {
-    const value = (object as Record<string, unknown>)[property];
-    if (value === null || value === undefined) return undefined;
-    values.push(value);
-  }
-  return values;
-}
-
-/** What a map finds a key by: dates and bytes are compared by content. */
-function identity(key: readonly unknown[]): unknown {
-  if (key.length === 1) return part(key[0]);
-  let text = "";
-  for (const value of key) {
-    const next = String(part(value));
-    text += `${next.length}:${next}`;
-  }
-  return text;
-}
-
-function part(value: unknown): unknown {
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
 }
 
 /** Objects with, for each, the key of the parent it belongs to. */
 interface Selected {
   readonly objects: object[];
-  readonly owners: (readonly unknown[])[];
+  readonly owners: readonly Key[];
 }
 
 async function select(
   relation: MappedRelation,
-  keys: readonly (readonly unknown[])[],
+  refinement: Refinement | undefined,
+  keys: readonly Key[],
   loader: Loader,
 ): Promise<Selected> {
   const { target, targetColumns, through } = relation;
-  const orderBy = relation.orderBy.map(({ column, descending }) => {
-    const term = columnRef(column.defined, target.source);
-    return (descending ? term.desc() : term.asc())[nodeOf];
-  });
-  const all = { ...selectAll(target), orderBy, unfiltered: loader.unfiltered };
+  const source = refinement?.source ?? target.source;
+  const where = refinement?.where;
+  const unfiltered = refinement?.unfiltered === undefined
+    ? loader.unfiltered
+    : [...loader.unfiltered ?? [], ...refinement.unfiltered];
+  const orderBy = orderOf(relation, refinement, source);
+  const all = { ...selectAll(target, source), orderBy, unfiltered };
   if (through === undefined) {
-    const where = keyIn(targetColumns, target.source, keys, loader.dialect);
-    const rows = await loader.select({ ...all, where });
+    const owned = keyIn(targetColumns, source, keys, loader.dialect);
+    const rows = await loader.select(
+      perParent({ ...all, where: both(owned, where) }, relation, targetColumns, source, refinement),
+    );
     const objects = hydrate(target, rows, loader);
-    return { objects, owners: objects.map((object) => valuesOf(object, targetColumns)!) };
+    return { objects, owners: objects.map((object) => keyOf(object, targetColumns)!) };
   }
   const between: TableSource = { ...through.source };
   const on = through.to.map((column, i) =>
-    tableColumn(targetColumns[i]!, target.source).eq(tableColumn(column, between))
+    tableColumn(targetColumns[i]!, source).eq(tableColumn(column, between))
   );
-  const rows = await loader.select({
+  const linked: SelectNode = {
     ...all,
     columns: [
       ...all.columns,
       ...through.from.map((column) => tableColumn(column, between)[nodeOf]),
     ],
     joins: [{ kind: "inner", source: between, on: allOf(...on)[nodeOf] }],
-    where: keyIn(through.from, between, keys, loader.dialect),
-  });
+    where: both(keyIn(through.from, between, keys, loader.dialect), where),
+  };
+  const rows = await loader.select(
+    perParent(linked, relation, through.from, between, refinement),
+  );
   const codecs = through.from.map((column) => column.type.codec[loader.dialect]);
   const owners = rows.map((row) =>
     row.splice(-codecs.length).map((wire, i) => codecs[i]!.decode(wire))
@@ -142,70 +126,108 @@ async function select(
   return { objects: hydrate(target, rows, loader), owners };
 }
 
-/** True for rows whose columns hold one of the keys; bound as one list for each column. */
-function keyIn(
-  columns: readonly Column[],
+function both(owned: Node, where: Node | undefined): Node {
+  return where === undefined ? owned : { kind: "logical", operator: "and", terms: [owned, where] };
+}
+
+/** The order of a refinement or, failing that, of the relation. */
+export function orderOf(
+  relation: MappedRelation,
+  refinement: Refinement | undefined,
   source: TableSource,
-  keys: readonly (readonly unknown[])[],
-  dialect: DialectName,
-): Node {
-  const terms = columns.map((column) => tableColumn(column, source)[nodeOf]);
-  if (columns.length === 1) {
-    const { type, label } = columns[0]!;
-    const list = keys.map(([value]) => value);
-    return { kind: "in", term: terms[0]!, list, type, label, negated: false };
-  }
-  const lists = columns.map(({ type, label }, i): Node => {
-    const codec = type.codec[dialect];
-    const wires = keys.map((key) => codec.encode(key[i], label));
-    return {
-      kind: "value",
-      value: dialectOf(dialect).listParameter(wires),
-      type: undefined,
-      label,
-    };
+): readonly OrderNode[] {
+  if (refinement !== undefined && refinement.orderBy.length > 0) return refinement.orderBy;
+  return relation.orderBy.map(({ column, descending }) => ({
+    kind: "order",
+    term: columnRef(column.defined, source)[nodeOf],
+    descending,
+    nulls: undefined,
+  }));
+}
+
+/** Numbers the rows of each parent, and keeps those within the limit. */
+function perParent(
+  select: SelectNode,
+  { target }: MappedRelation,
+  parent: readonly Column[],
+  parentSource: TableSource,
+  refinement: Refinement | undefined,
+): SelectNode {
+  const { limit, offset, source } = refinement ?? {};
+  if (limit === undefined && offset === undefined) return select;
+  const key = target.primaryKey.map((column): OrderNode => ({
+    kind: "order",
+    term: tableColumn(column, source!)[nodeOf],
+    descending: false,
+    nulls: undefined,
+  }));
+  const number: Node = {
+    kind: "aggregate",
+    name: "rowNumber",
+    args: [],
+    type: "double",
+    distinct: false,
+    orderBy: [],
+    filter: undefined,
+    over: {
+      partitionBy: parent.map((column) => tableColumn(column, parentSource)[nodeOf]),
+      // Completed by the key, so that the choice among equals is the same each time.
+      orderBy: [...select.orderBy, ...key],
+      frame: undefined,
+    },
+  };
+  const { columns } = select;
+  const numbered: DerivedSource = {
+    kind: "derived",
+    query: { ...select, columns: [...columns, number], orderBy: [] },
+    lateral: false,
+  };
+  const column = (i: number, node: Node): Node => ({
+    kind: "column",
+    source: numbered,
+    name: `c${i}`,
+    type: typeOf(node),
+    nullable: true,
+    label: node.kind === "column" ? node.label : "",
   });
-  const rows = dialect === "postgres"
-    ? [
-      "select * from unnest(",
-      ...lists.flatMap((list, i) => [
-        i === 0 ? "" : ", ",
-        list,
-        `::${columns[i]!.type.cast.postgres}[]`,
-      ]),
-      ")",
-    ]
-    : [
-      `select ${lists.map((_, i) => `k${i}.value`).join(", ")} from `,
-      ...lists.flatMap((list, i) => [
-        i === 0 ? "json_each(" : " join json_each(",
-        list,
-        i === 0 ? ") as k0" : `) as k${i} on k${i}.key = k0.key`,
-      ]),
-    ];
-  return { kind: "raw", parts: ["(", ...listed(terms), ") in (", ...rows, ")"] };
-}
-
-function listed(nodes: readonly Node[]): (string | Node)[] {
-  return nodes.flatMap((node, i) => i === 0 ? [node] : [", ", node]);
-}
-
-/** Gives a parent what was loaded, unless the program changed the relation since. */
-function assign(parent: object, property: string, value: unknown): void {
-  const state = Managed.stateOf(parent);
-  if (Object.hasOwn(parent, property) && state !== undefined) {
-    const now = (parent as Record<string, unknown>)[property];
-    const before = state.related?.get(property);
-    if (!state.related?.has(property) || !sameRelation(now, before)) return;
+  const place = column(columns.length, number);
+  const behind = offset === undefined ? undefined : countValue(offset, "offset()");
+  const first = limit === undefined ? undefined : countValue(limit, "limit()");
+  const terms: Node[] = [];
+  if (behind !== undefined) {
+    terms.push({ kind: "binary", operator: ">", left: place, right: behind });
   }
-  setRelation(parent, property, value);
-  if (state !== undefined) snapshotRelation(state, property, value);
+  if (first !== undefined) {
+    const last: Node = behind === undefined
+      ? first
+      : { kind: "function", name: "add", args: [behind, first], type: "double" };
+    terms.push({ kind: "binary", operator: "<=", left: place, right: last });
+  }
+  return {
+    kind: "select",
+    columns: columns.map((node, i) => column(i, node)),
+    from: numbered,
+    where: terms.length === 1 ? terms[0] : { kind: "logical", operator: "and", terms },
+    orderBy: [{ kind: "order", term: place, descending: false, nulls: undefined }],
+    limit: undefined,
+    offset: undefined,
+    lock: undefined,
+  };
+}
+
+function countValue(count: NonNullable<SelectNode["limit"]>, label: string): Node {
+  const value = typeof count === "object" ? count.parameter : count;
+  return { kind: "value", value, type: "double", label };
 }
 
 const allColumns = new WeakMap<Mapper, SelectNode>();
 
 /** `select all columns from table`, made once for each mapper. */
-export function selectAll(mapper: Mapper): SelectNode {
+export function selectAll(mapper: Mapper, source: TableSource = mapper.source): SelectNode {
+  if (source !== mapper.source) {
+    const columns = mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]);
+    return { ...selectAll(mapper), columns, from: source };
+  }
   let select = allColumns.get(mapper);
   if (select === undefined) {
     select = {

@@ -44,6 +44,8 @@ export class InstanceState {
   shape: RowShape | undefined;
   /** The values of loaded relations when they were last in step with the database. */
   related: Map<string, unknown> | undefined;
+  /** The collections of which only some members were loaded. */
+  partial: Set<string> | undefined;
 
   /** Starts without row and relations. */
   constructor(mapper: Mapper, status: InstanceStatus, owner: InstanceOwner | undefined) {
@@ -54,6 +56,7 @@ export class InstanceState {
     this.row = undefined;
     this.shape = undefined;
     this.related = undefined;
+    this.partial = undefined;
   }
 }
 

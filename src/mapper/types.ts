@@ -127,6 +127,26 @@ type LoadedValue<V, R extends string> = [R] extends [never] ? V
   : V extends null ? null
   : With<V, R>;
 
+/** The entity a path leads to. */
+export type PathTarget<E, P extends string> =
+  & (P extends `${infer H}.${infer T}` ? H extends keyof E ? PathTarget<TargetOf<E[H]>, T> : never
+    : P extends keyof E ? TargetOf<E[P]>
+    : never)
+  & object;
+
+/** As `With`, the objects at the end of the path being `S`. */
+export type WithRefined<E, P extends string, S> =
+  & {
+    [K in Head<P> & keyof E]: RefinedValue<Exclude<E[K], Unloaded>, Rest<P, K & string>, S>;
+  }
+  & E;
+
+type RefinedValue<V, R extends string, S> = V extends readonly (infer E)[]
+  ? ([R] extends [never] ? S : WithRefined<E, R, S>)[] & Loaded
+  : V extends null ? null
+  : [R] extends [never] ? S
+  : WithRefined<V, R, S>;
+
 /** A to-many relation inside a query: conditions on and values of the related rows. */
 export interface ManyRef<E> {
   /** At least one of them meets the condition; without a condition: there is one. */

@@ -8,10 +8,25 @@
 import { InputError, UsageError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
 import { checkFilters } from "../mapper/filters.ts";
-import { addPaths } from "../loading/paths.ts";
+import {
+  addPath,
+  checkRefinement,
+  type PathEnd,
+  type PathTree,
+  relationsOf,
+} from "../loading/paths.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { Result } from "../engine/result.ts";
-import type { EntityClass, Filter, NullableRef, Path, Ref, With } from "../mapper/types.ts";
+import type {
+  EntityClass,
+  Filter,
+  NullableRef,
+  Path,
+  PathTarget,
+  Ref,
+  With,
+  WithRefined,
+} from "../mapper/types.ts";
 import {
   allOf,
   type Condition,
@@ -43,7 +58,7 @@ import { type Page, type PageOptions, readPage } from "./queries/page.ts";
 import type { RowRunner } from "./queries/row_plan.ts";
 import { From, type OrderTerms, type Rows, type Select } from "./queries/select.ts";
 import type { NullableSelection, Selection } from "./queries/selection.ts";
-import { type QueryPlan, selectOf } from "./query_plan.ts";
+import { planFor, type QueryPlan, selectOf } from "./query_plan.ts";
 import { refsOf } from "./refs.ts";
 
 /** What a query needs of its session. */
@@ -134,6 +149,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
     this.#plan = plan;
   }
 
+  /** What it gives, for messages. */
   protected override get resultName(): string {
     return this.#plan.mapper.name;
   }
@@ -247,14 +263,93 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
   }
 
   /**
+   * Loads a relation along with the objects, but only those that the refinement leaves, in its order.
+   * A limit is one per parent. Still one statement, whatever the number of objects.
+   *
+   * The collection then holds some of what there is: what is missing in it is not removed by a
+   * commit, and `session.load()` loads it anew.
+   *
+   * @throws {InputError} when the path names no relation, or one to a single object is to be filtered.
+   *
+   * @example The three dearest books of each author
+   * ```ts
+   * import { AsyncEngine, createAll, entity, hasMany, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Author extends entity("authors", {
+   *   id: integer().primaryKey().generated(),
+   *   name: text(),
+   *   books: hasMany<Book>("books.authorId"),
+   * }) {}
+   * class Book extends entity("books", {
+   *   id: integer().primaryKey().generated(),
+   *   price: integer(),
+   *   authorId: integer().references("authors.id"),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * for (const name of ["Ada", "Bea"]) {
+   *   const books = [5, 9, 7, 1].map((price) => new Book({ price }));
+   *   session.add(new Author({ name, books }));
+   * }
+   * await session.commit();
+   *
+   * const authors = await session.query(Author)
+   *   .selectin("books", (q) => q.orderBy((b) => b.price.desc()).limit(3)).all();
+   * assertEquals(authors.map((a) => a.books.map((b) => b.price)), [[9, 7, 5], [9, 7, 5]]);
+   * ```
+   */
+  selectin<P extends Path<E>, S extends object>(
+    path: P,
+    refine: (related: Query<PathTarget<E, P>>) => Query<PathTarget<E, P>, S>,
+  ): Query<E, WithRefined<R, P, S>>;
+  /**
    * Loads relations along with the objects: one statement per path and window, whatever the
    * number of objects.
    *
    * @throws {InputError} when a path names no relation.
    */
-  selectin<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>> {
-    const tree = addPaths(this.#plan.paths, this.#plan.mapper, paths);
-    return new Query<E, With<R, P>>(this.#runner, { ...this.#plan, paths: tree });
+  selectin<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>>;
+  selectin(...paths: readonly unknown[]): Query<E, never> {
+    return this.#loading(paths, "selectin()");
+  }
+
+  #loading(given: readonly unknown[], what: string): Query<E, never> {
+    const { mapper, paths } = this.#plan;
+    const refine = given.length === 2 && typeof given[1] === "function" ? given[1] : undefined;
+    const end = refine && this.#refined(given[0], refine as (q: unknown) => unknown, what);
+    const named = end === undefined ? given : given.slice(0, 1);
+    const tree = named.reduce((tree: PathTree, path) => addPath(tree, mapper, path, end), paths);
+    return new Query<E, never>(this.#runner, { ...this.#plan, paths: tree });
+  }
+
+  /** What a refinement says of the last step of a path. */
+  #refined(path: unknown, refine: (q: unknown) => unknown, what: string): PathEnd {
+    const relation = relationsOf(this.#plan.mapper, path).at(-1)!;
+    const { target } = relation;
+    const plan = planFor(target, { ...target.source });
+    const refined = refine(new Query(this.#runner, plan));
+    if (!(refined instanceof Query) || refined.#plan.source !== plan.source) {
+      throw new InputError(
+        `The refinement of "${path}" gave ${describe(refined)}, and not the query it was given`,
+        {
+          hint: "Write it as (q) => q.where(…).orderBy(…).limit(3). It loads whole objects: for " +
+            "columns only, use session.query(…).select(…)",
+        },
+      );
+    }
+    const { where, orderBy, limit, offset, unfiltered, source, paths, ...rest } = refined.#plan;
+    const other = (["lock", "signal", "timeout", "window"] as const)
+      .find((name) => rest[name] !== plan[name]);
+    if (other !== undefined) {
+      throw new InputError(`${other}() has no place in the refinement of "${path}"`, {
+        hint: `Say it of the query itself: query.${what.slice(0, -2)}("${path}", …).${other}(…)`,
+      });
+    }
+    const refinement = { where, orderBy, limit, offset, unfiltered, source };
+    checkRefinement(path as string, relation, refinement);
+    return { refinement, next: paths };
   }
 
   /** Locks the rows until the transaction ends; only inside `begin()`. SQLite locks everything anyway. */
@@ -373,6 +468,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
     return await this.#runner.all(this.#plan) as R[];
   }
 
+  /** At most `count` of the results. */
   protected override async take(count: number): Promise<R[]> {
     const { limit } = this.#plan;
     const plan = typeof limit === "object"
@@ -438,6 +534,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
 
   /** How the database would go about it. */
   override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
+  /** How the database would go about it, as text. */
   override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
   override async explain(options: ExplainOptions = {}): Promise<unknown> {
     const { rows } = this.#runner;

@@ -291,7 +291,7 @@ export class Reader implements QueryRunner {
   }
 
   #loader(
-    { unfiltered }: QueryPlan,
+    { unfiltered, binding }: QueryPlan,
     connection: Connection,
     call: CallOptions,
     added?: object[],
@@ -299,8 +299,11 @@ export class Reader implements QueryRunner {
     return {
       ...this.#target(added),
       unfiltered,
-      select: async (select) =>
-        (await connection.run(this.#core.context.dialect.compile(select), call)).rows,
+      select: async (select) => {
+        const { dialect } = this.#core.context;
+        const statement = bindStatement(binding, undefined, () => dialect.compile(select));
+        return (await connection.run(statement, call)).rows;
+      },
     };
   }
 }

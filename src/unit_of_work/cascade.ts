@@ -18,14 +18,20 @@ export function* cascaded(object: object, mapper: Mapper): Generator<object> {
   for (const relation of mapper.relations.values()) {
     if (relation.cascade === "save") continue;
     const { property } = relation;
-    if (Object.hasOwn(object, property)) {
+    const state = Managed.stateOf(object);
+    const loaded = Object.hasOwn(object, property);
+    if (loaded) {
       for (const other of membersOf((object as Record<string, unknown>)[property])) {
         const status = Managed.stateOf(other)?.status;
         if (status === "persistent" || status === "pending") yield other;
       }
-    } else if (Managed.stateOf(object)?.status === "persistent" && !databaseCascades(relation)) {
+    }
+    const known = loaded && state?.partial?.has(property) !== true;
+    if (!known && state?.status === "persistent" && !databaseCascades(relation)) {
       throw new UsageError(
-        `${mapper.describe(object)} is deleted along with its "${property}", which are not loaded`,
+        `${mapper.describe(object)} is deleted along with its "${property}", which are not ${
+          loaded ? "all " : ""
+        }loaded`,
         { hint: `Load them with .selectin("${property}"), or declare onDelete: "cascade"` },
       );
     }

@@ -19,6 +19,8 @@ export interface Note {
   readonly key: IdentityKey | undefined;
   /** Its relations then. */
   readonly related: ReadonlyMap<string, unknown> | undefined;
+  /** Its collections that were loaded in part, then. */
+  readonly partial: ReadonlySet<string> | undefined;
   /** For new objects: the properties that the flush gave it. */
   readonly given: Set<string>;
 }
@@ -36,6 +38,7 @@ export class Journal {
         row: state.row,
         key: state.key,
         related: state.related && new Map(state.related),
+        partial: state.partial && new Set(state.partial),
         given: new Set(),
       };
       this.#notes.set(object, note);

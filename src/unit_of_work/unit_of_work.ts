@@ -354,6 +354,7 @@ export class UnitOfWork {
     state.row = note.row;
     state.key = note.key;
     state.related = note.related && new Map(note.related);
+    state.partial = note.partial && new Set(note.partial);
     map.set(state.key!, object);
     state.shape!.fill(object, state.row!);
   }
