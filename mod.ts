@@ -232,9 +232,11 @@ export type {
   NullableRef,
   One,
   Path,
+  PathTarget,
   Ref,
   Unloaded,
   With,
+  WithRefined,
 } from "./src/mapper/types.ts";
 
 // Sessions: the unit of work, queries, transactions, batches, bulk.
