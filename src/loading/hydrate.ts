@@ -39,27 +39,28 @@ export function hydrate(
   const map = target.identityMap.of(mapper);
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    const key = keyOf(row);
-    let object = map.get(key);
-    if (object === undefined) {
-      try {
+  let i = 0;
+  try {
+    for (; i < rows.length; i++) {
+      const row = rows[i]!;
+      const key = keyOf(row);
+      let object = map.get(key);
+      if (object === undefined) {
         object = new entityClass(fill, row);
-      } catch (error) {
-        throw decodeError(mapper, shape, row, error);
+        const state = new InstanceState(mapper, "persistent", owner);
+        state.row = row;
+        state.shape = shape;
+        state.key = key;
+        Managed.setState(object, state);
+        map.set(key, object);
+        added?.push(object);
+      } else {
+        bringUpToDate(object, row, shape);
       }
-      const state = new InstanceState(mapper, "persistent", owner);
-      state.row = row;
-      state.shape = shape;
-      state.key = key;
-      Managed.setState(object, state);
-      map.set(key, object);
-      added?.push(object);
-    } else {
-      bringUpToDate(object, row, shape);
+      objects[i] = object;
     }
-    objects[i] = object;
+  } catch (error) {
+    throw decodeError(mapper, shape, rows[i]!, error);
   }
   return objects;
 }

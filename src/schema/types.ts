@@ -12,6 +12,7 @@ import { quoteTable, quoteText } from "../sql/identifier.ts";
 import type { Codec, DialectName, SqlType, WireValue } from "../sql/wire.ts";
 import { jsonEqual } from "../util/json_equal.ts";
 import { jsonMatches } from "../util/json_matches.ts";
+import { parseInteger } from "./integers.ts";
 import { checkText } from "./text_rules.ts";
 import { canonicalTime, formatTimestamp, isDate, parseTimestamp } from "./timestamps.ts";
 
@@ -57,8 +58,6 @@ export function refuse(type: string, value: unknown, label: string, detail?: str
 }
 
 const same = (wire: string): string => wire;
-const number = (wire: string): string => `+${wire}`;
-const asNumber = (wire: WireValue): number => Number(wire);
 const asString = (wire: WireValue): string => {
   if (typeof wire !== "string") throw new TypeError("not text");
   return wire;
@@ -68,7 +67,6 @@ const asInteger = (wire: WireValue): number => {
   if (typeof wire === "bigint" || !Number.isInteger(value)) throw new TypeError("not an integer");
   return value;
 };
-const isNumber = (value: string): string => `${value} === ${value}`;
 const isNumeric = (value: string): string => `typeof ${value} === "number"`;
 const isText = (value: string): string => `typeof ${value} === "string"`;
 
@@ -86,9 +84,7 @@ function integerType(name: string, min: number, max: number): ColumnType<number>
     codec: {
       postgres: {
         encode: (value, label) => String(check(value, label)),
-        decode: asInteger,
-        inline: number,
-        valid: isNumber,
+        decode: (wire) => parseInteger(wire as string) ?? asInteger(wire),
       },
       sqlite: { encode: check, decode: asInteger, inline: same, valid: isNumeric },
     },
