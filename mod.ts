@@ -130,6 +130,7 @@ export {
   now,
   nullif,
   scalar,
+  type TextColumns,
   type TextConfig,
   textRank,
   type TextSearchOptions,
@@ -252,13 +253,13 @@ export type {
   BatchProgress,
   EachBatchOptions,
 } from "./src/session/batches/batches.ts";
-export { BulkPlan, type BulkPlanInput } from "./src/session/bulk/bulk_plan.ts";
 export {
   type ProgressBar,
   progressBar,
   type ProgressBarOptions,
   type ProgressStream,
 } from "./src/session/batches/progress_bar.ts";
+export { BulkPlan, type BulkPlanInput } from "./src/session/bulk/bulk_plan.ts";
 export type {
   BulkColumn,
   BulkInsertOptions,
@@ -278,6 +279,7 @@ export type { CopyOutOptions } from "./src/session/copy/copy_out.ts";
 // Queries for rows: columns, joins, sets, pages.
 export { prepare } from "./src/session/prepare.ts";
 export { Ends } from "./src/session/queries/ends.ts";
+export type { WriteJson } from "./src/session/json_lines.ts";
 export type { ExplainOptions } from "./src/session/queries/explain.ts";
 export type { Page, PageOptions } from "./src/session/queries/page.ts";
 export { Cte, From, type OrderTerms, type Rows, Select } from "./src/session/queries/select.ts";
