@@ -201,10 +201,8 @@ export type RefsOf<F, N = never> = { readonly [K in keyof F]: RefOf<F[K], N> };
 
 /** The columns of a set of declarations, as expressions. */
 export type ColumnRefs<F> = {
-  readonly [
-    // deno-lint-ignore no-explicit-any -- matches every group
-    K in ColumnNames<F> | GroupNames<F>
-  ]: F[K] extends Embedded<infer G, any> ? ColumnRefs<G>
+  readonly [K in ColumnNames<F> | GroupNames<F>]: F[K] extends Embedded<infer G, infer _>
+    ? ColumnRefs<G>
     : Expression<ValueOf<F[K]>>;
 };
 
