@@ -40,7 +40,7 @@ Deno.test("deno task demo serves until it is interrupted, and leaves nothing beh
     output += text;
     if (output.includes("Ctrl-C")) break;
   }
-  assertMatch(output, /250 countries and 135,233 cities loaded: \d+ statements/);
+  assertMatch(output, /250 countries and 135,233 cities loaded: [\d,]+ statements/);
   const origin = /Open (http:\S+)\//.exec(output)![1]!;
   const page = await (await fetch(`${origin}/`)).text();
   assertMatch(page, /<title>Atlas/);
