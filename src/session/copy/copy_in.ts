@@ -32,7 +32,7 @@ export async function copyIn(
   call: CallOptions,
 ): Promise<number> {
   const encoder = new RowEncoder(mapper, dialect.name, missingInInsert);
-  await using pieces = new Pieces(source, encoder);
+  using pieces = new Pieces(source, encoder);
   let count = 0;
   while (await pieces.begin()) {
     const columns = encoder.columnsOf(pieces.shape);
@@ -61,7 +61,7 @@ export async function copyIn(
 }
 
 /** A source's rows in pieces of one shape. */
-class Pieces implements AsyncDisposable {
+class Pieces implements Disposable {
   readonly #encoder: RowEncoder;
   readonly #iterator: Iterator<object> | AsyncIterator<object>;
   readonly #async: boolean;
@@ -141,15 +141,10 @@ class Pieces implements AsyncDisposable {
   }
 
   /** Ends the source if it has not ended itself. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     if (this.#ended) return;
     this.#ended = true;
-    // Not awaited if it may be stuck in next(): it would never answer.
-    const ending = this.#iterator.return?.();
-    if (!this.#async) return;
-    await Promise.race([
-      Promise.resolve(ending).catch(() => {}),
-      new Promise<void>((resolve) => setTimeout(resolve, 0)),
-    ]);
+    // Not awaited: a source that is stuck in next() would never answer.
+    Promise.resolve(this.#iterator.return?.()).catch(() => {});
   }
 }
