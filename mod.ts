@@ -282,7 +282,10 @@ export { Ends } from "./src/session/queries/ends.ts";
 export type { WriteJson } from "./src/session/json_lines.ts";
 export type { ExplainOptions } from "./src/session/queries/explain.ts";
 export type { Page, PageOptions } from "./src/session/queries/page.ts";
-export { Cte, From, type OrderTerms, type Rows, Select } from "./src/session/queries/select.ts";
+export type { OrderTerms } from "./src/session/queries/clauses.ts";
+export { From } from "./src/session/queries/from.ts";
+export { Cte, type Rows } from "./src/session/queries/rows.ts";
+export { Select } from "./src/session/queries/select.ts";
 export type { NullableSelection, RowOf, Selection } from "./src/session/queries/selection.ts";
 export {
   Delete,

@@ -31,7 +31,8 @@ import type {
 import { Query, type QueryRunner } from "./query.ts";
 import { runnerOf } from "./queries/binding.ts";
 import { isActive } from "./queries/callbacks.ts";
-import { From, plainSelect, type Rows, sourceFor } from "./queries/select.ts";
+import { From, sourceFor } from "./queries/from.ts";
+import { plainSelect, type Rows } from "./queries/rows.ts";
 import { planFor } from "./query_plan.ts";
 import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";

@@ -1,6 +1,5 @@
 /**
- * `Select`: a query for plain rows. `From`: sources that rows can be selected from. Immutable and
- * lazy, as `Query` is.
+ * `Select`: a query for plain rows, immutable and lazy as `Query` is.
  *
  * @module
  */
@@ -9,250 +8,45 @@ import { InputError } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
 import type { DriverResult, DriverStatement } from "../../dialect/driver.ts";
 import { readRowsOf } from "../../engine/statement.ts";
-import type { EntityClass, NullableRef, Ref } from "../../mapper/types.ts";
 import {
   allOf,
   type Condition,
   conditionNode,
   describe,
   Expression,
-  type Order,
   type Subquery,
 } from "../../sql/expression.ts";
 import {
   type CteNode,
-  type CteSource,
   type DerivedSource,
   type HasNode,
-  type JoinNode,
   type Node,
   nodeIn,
   nodeOf,
   type QueryNode,
   type SelectNode,
   type Source,
-  type TableSource,
   typeOf,
 } from "../../sql/node.ts";
-import { expressionIn, orderNodes } from "../../sql/operand.ts";
+import { orderNodes } from "../../sql/operand.ts";
 import { resolveType } from "../../dialect/type_names.ts";
 import { writeAnything, type WriteJson } from "../json_lines.ts";
-import { refsOf } from "../refs.ts";
 import { type Binding, bindStatement, rebind } from "./binding.ts";
 import { within } from "./callbacks.ts";
+import { expressions, type OrderTerms, withWhere } from "./clauses.ts";
 import { checkCount, countNode } from "./counts.ts";
 import { Ends } from "./ends.ts";
 import { type ExplainOptions, explainStatement, readExplanation } from "./explain.ts";
 import { type Page, type PageOptions, readPage } from "./page.ts";
 import type { RowRunner, SourcesPlan } from "./row_plan.ts";
+import { Cte, plainSelect, type Rows, selectionOf, sourceOf } from "./rows.ts";
 import {
-  type NullableSelection,
   planSelection,
   readRows,
   refsOfPlan,
   type RowOf,
-  type Selection,
   type SelectionPlan,
 } from "./selection.ts";
-
-/** What can be joined: an entity, a query for rows, a common table expression. */
-export type Joinable<E extends object, S> = EntityClass<E> | Rows<S>;
-
-/** A query or CTE whose rows are those of a selection `S`. */
-export interface Rows<out S> {
-  /**
-   * Makes a source of it.
-   *
-   * @internal
-   */
-  readonly [sourceOf]: (lateral: boolean) => { readonly source: Source; readonly refs: unknown };
-  /** For the compiler's eyes only. */
-  readonly selection?: S;
-}
-
-/** The key of what makes a source of a query. */
-export const sourceOf: unique symbol = Symbol("sluice.source");
-
-/** The key of a query's columns by name. */
-export const selectionOf: unique symbol = Symbol("sluice.selection");
-
-/** The terms of an order, as callbacks give them. */
-export type OrderTerms = Order | Expression<unknown> | readonly (Order | Expression<unknown>)[];
-
-/** Grows a statement: what `From` and `Select` have in common. */
-function withWhere(select: SelectNode, condition: Condition, what: string): SelectNode {
-  const node = conditionNode(condition, what);
-  const { where } = select;
-  return {
-    ...select,
-    where: where === undefined
-      ? node
-      : allOf(new Expression<boolean>(where), new Expression<boolean>(node))[nodeOf],
-  };
-}
-
-function expressions(given: unknown, what: string): Node[] {
-  return (Array.isArray(given) ? given : [given]).map((term: unknown) => {
-    const node = expressionIn(term);
-    if (node !== undefined) return node;
-    throw new InputError(`${what} expects columns, found ${describe(term)}`, {
-      hint: `Write it as ${what.slice(0, -1)}(a) => [a.name, a.id])`,
-    });
-  });
-}
-
-/**
- * Sources to select rows from: entities, queries and CTEs, joined. Finish it with `select()`.
- *
- * @example
- * ```ts
- * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
- * import { assertEquals } from "@std/assert";
- *
- * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
- * class Toy extends entity("toys", { id: integer().primaryKey().generated(), petName: text() }) {}
- * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet, Toy] });
- * await createAll(engine);
- * await using session = engine.session();
- * await session.bulkInsert(Pet, [{ name: "Ant" }, { name: "Bee" }]);
- * await session.bulkInsert(Toy, [{ petName: "Ant" }]);
- *
- * const rows = await session.query(Pet)
- *   .leftJoin(Toy, (pet, toy) => toy.petName.eq(pet.name))
- *   .select((pet, toy) => ({ name: pet.name, toy: toy.id }))
- *   .orderBy((pet) => pet.name)
- *   .all();
- * assertEquals(rows, [{ name: "Ant", toy: 1 }, { name: "Bee", toy: null }]);
- * ```
- */
-export class From<A extends readonly unknown[]> {
-  readonly #runner: RowRunner;
-  readonly #plan: SourcesPlan;
-
-  /** Made by `query.join()`, `session.from()`, …. */
-  constructor(runner: RowRunner, plan: SourcesPlan) {
-    this.#runner = runner;
-    this.#plan = plan;
-  }
-
-  /** Joins an entity, a query for rows or a CTE: pairs of rows that meet the condition. */
-  join<E extends object>(
-    entity: EntityClass<E>,
-    on: (...refs: [...A, Ref<E>]) => Condition,
-  ): From<[...A, Ref<E>]>;
-  /** Joins a query for rows or a CTE. */
-  join<S>(rows: Rows<S>, on: (...refs: [...A, S]) => Condition): From<[...A, S]>;
-  join(other: unknown, on: (...refs: never) => Condition): From<never> {
-    return this.#join("join()", "inner", other, on) as From<never>;
-  }
-
-  /** As `join()`, but rows without a partner stay; the other's columns are null there. */
-  leftJoin<E extends object>(
-    entity: EntityClass<E>,
-    on: (...refs: [...A, Ref<E>]) => Condition,
-  ): From<[...A, NullableRef<E>]>;
-  /** As `join()`, but rows without a partner stay. */
-  leftJoin<S>(
-    rows: Rows<S>,
-    on: (...refs: [...A, S]) => Condition,
-  ): From<[...A, NullableSelection<S>]>;
-  leftJoin(other: unknown, on: (...refs: never) => Condition): From<never> {
-    return this.#join("leftJoin()", "left", other, on) as From<never>;
-  }
-
-  /**
-   * Joins a query that refers to the sources before it, run for each of their rows (PostgreSQL).
-   * Build it inside the callback: `joinLateral((a) => session.query(Book).where(…).limit(3).select(…))`.
-   */
-  joinLateral<S>(rows: (...refs: A) => Rows<S>): From<[...A, S]> {
-    return this.#lateral("joinLateral()", "inner", rows) as From<[...A, S]>;
-  }
-  /** As `joinLateral()`, but rows for which the query gives none stay. */
-  leftJoinLateral<S>(rows: (...refs: A) => Rows<S>): From<[...A, NullableSelection<S>]> {
-    return this.#lateral("leftJoinLateral()", "left", rows) as From<[...A, NullableSelection<S>]>;
-  }
-
-  /** Only rows that meet the condition, and those of earlier calls. */
-  where(condition: (...refs: A) => Condition): From<A> {
-    const given = this.#within("where()", condition);
-    return this.#with(withWhere(this.#plan.select, given, "where()"));
-  }
-
-  /** Rows with equal values of these become one; aggregates then are those of the group. */
-  groupBy(by: (...refs: A) => Expression<unknown> | readonly Expression<unknown>[]): From<A> {
-    const { select } = this.#plan;
-    const terms = expressions(this.#within("groupBy()", by), "groupBy()");
-    return this.#with({ ...select, groupBy: [...select.groupBy ?? [], ...terms] });
-  }
-
-  /** The columns of the rows. Objects nest; a single column gives plain values. */
-  select<const S extends Selection | Expression<unknown>>(
-    columns: (...refs: A) => S,
-  ): Select<A, S> {
-    const selection = planSelection(this.#within("select()", columns));
-    const select = { ...this.#plan.select, columns: selection.columns };
-    return new Select<A, S>(this.#runner, { ...this.#plan, select }, selection);
-  }
-
-  #with(select: SelectNode): From<A> {
-    return new From(this.#runner, { ...this.#plan, select });
-  }
-
-  #within<T>(what: string, callback: (...refs: A) => T): T {
-    const { sources, refs } = this.#plan;
-    return within(what, sources, refs as unknown as A, callback);
-  }
-
-  #join(
-    what: string,
-    kind: JoinNode["kind"],
-    other: unknown,
-    on: (...refs: never) => Condition,
-  ): From<readonly unknown[]> {
-    const { source, refs } = sourceFor(this.#runner, other, false);
-    const { sources, refs: before } = this.#plan;
-    const all = [...before, refs];
-    const condition = within(what, [...sources, source], all as never, on);
-    return this.#joined({ kind, source, on: conditionNode(condition, what) }, refs);
-  }
-
-  #lateral(
-    what: string,
-    kind: JoinNode["kind"],
-    rows: (...refs: A) => unknown,
-  ): From<readonly unknown[]> {
-    const { source, refs } = sourceFor(this.#runner, this.#within(what, rows), true);
-    return this.#joined({ kind, source, on: undefined }, refs);
-  }
-
-  #joined(join: JoinNode, refs: unknown): From<readonly unknown[]> {
-    const { select, sources, refs: before } = this.#plan;
-    return new From(this.#runner, {
-      ...this.#plan,
-      select: { ...select, joins: [...select.joins ?? [], join] },
-      sources: [...sources, join.source],
-      refs: [...before, refs],
-    });
-  }
-}
-
-/** A source of its own for an entity, a query or a CTE. */
-export function sourceFor(
-  runner: RowRunner,
-  other: unknown,
-  lateral: boolean,
-): { readonly source: Source; readonly refs: unknown } {
-  const rows = other as Partial<Rows<unknown>> | null | undefined;
-  if (typeof rows?.[sourceOf] === "function") return (rows as Rows<unknown>)[sourceOf](lateral);
-  if (typeof other !== "function") {
-    throw new InputError(`A join takes an entity class or a query, found ${describe(other)}`, {
-      hint: "Pass an entity class, or session.query(…).select(…)",
-    });
-  }
-  const mapper = runner.mapper(other as EntityClass);
-  const source: TableSource = { ...mapper.source };
-  return { source, refs: refsOf(mapper, source) };
-}
 
 /**
  * A query for plain rows: `session.query(Author).select((a) => ({ id: a.id }))`. The rows are of
@@ -628,20 +422,6 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
   }
 }
 
-/** A select of columns, without anything else. */
-export function plainSelect(from: Source | undefined, columns: readonly Node[]): SelectNode {
-  return {
-    kind: "select",
-    columns,
-    from,
-    where: undefined,
-    orderBy: [],
-    limit: undefined,
-    offset: undefined,
-    lock: undefined,
-  };
-}
-
 /** `select * from` a source that has the columns of a selection. */
 export function selectAllOf<S>(
   runner: RowRunner,
@@ -662,28 +442,4 @@ export function selectAllOf<S>(
     timeout,
     binding,
   }, { columns, tree, names });
-}
-
-/** A common table expression: `with … as (…)`. Give it to `session.from()` and to joins. */
-export class Cte<S> implements Rows<S> {
-  readonly #node: CteNode;
-  readonly #selection: SelectionPlan;
-  /** For the compiler's eyes only. */
-  declare readonly selection?: S;
-
-  /** Made by `query.cte()`. */
-  constructor(node: CteNode, selection: SelectionPlan) {
-    this.#node = node;
-    this.#selection = selection;
-  }
-
-  /**
-   * A use of it.
-   *
-   * @internal
-   */
-  [sourceOf](_lateral: boolean): { readonly source: Source; readonly refs: unknown } {
-    const source: CteSource = { kind: "cteSource", cte: this.#node };
-    return { source, refs: refsOfPlan(this.#selection, source) };
-  }
 }

@@ -37,7 +37,7 @@ import {
 import { expressionIn } from "../../sql/operand.ts";
 import { didYouMean } from "../../util/nearest.ts";
 import { within } from "./callbacks.ts";
-import { Cte, selectionOf } from "./select.ts";
+import { Cte, selectionOf } from "./rows.ts";
 import {
   planSelection,
   readRows,
