@@ -13,7 +13,12 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
+import { type RowDecoder, useRowDecoder } from "../../src/dialect/postgres/options.ts";
 import { findPostgresBinaries } from "./postgres_binaries.ts";
+
+// `SLUICE_TEST_ROWS=driver` runs a whole suite by the decoder that is not the default
+const decoder = Deno.env.get("SLUICE_TEST_ROWS");
+if (decoder !== undefined) useRowDecoder(decoder as RowDecoder);
 
 /** How a server is started. */
 export interface PostgresServerOptions {

@@ -426,6 +426,7 @@ export class Channel {
 
   #frames(): FrameListener {
     return {
+      rows: this.#settings.rowDecoder === "own" ? () => this.#flying.first!.rows : undefined,
       forward: (bytes) => this.#npm.receive(bytes),
       ready: (status) => {
         this.#status = statuses[status] ?? "failed";

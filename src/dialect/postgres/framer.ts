@@ -7,8 +7,10 @@
  */
 
 import { Buffer } from "node:buffer";
+import type { WireRow } from "../driver.ts";
 import type { DatabaseErrorFields } from "./errors.ts";
 import { errorFields, longestMessage, Type } from "./messages.ts";
+import { decodeRows, MALFORMED } from "./row_decoder.ts";
 
 /** Who is told what the framer finds. Calls come in the order of the messages. */
 export interface FrameListener {
@@ -26,6 +28,11 @@ export interface FrameListener {
   copyData(bytes: Uint8Array): void;
   /** The server broke the protocol. Nothing more is read. */
   violation(what: string): void;
+  /**
+   * Where the rows of the statement under way go. If this is absent they are forwarded, else they are
+   * decoded here and the driver never sees them.
+   */
+  rows?: (() => WireRow[]) | undefined;
 }
 
 /** What a type of message means to the framer. */
@@ -77,6 +84,8 @@ export class Framer {
   /** The current answer was completed or failed: only ReadyForQuery can follow. */
   #complete = false;
   #failed = false;
+  /** The current answer has come to its rows, and not to its end. */
+  #rowsMayCome = false;
   #stopped = false;
 
   /** Tells `listener` what it finds. */
@@ -109,6 +118,7 @@ export class Framer {
     let at = 0; // of the current message
     let start = 0; // of what is to be forwarded
     let type = 0;
+    const { rows } = this.#listener;
     if (this.#skip > 0) {
       at = Math.min(this.#skip, length);
       this.#skip -= at;
@@ -124,8 +134,20 @@ export class Framer {
         chunk[at + 4]!;
       const end = at + 1 + size;
       // Nearly every message of a big result is one of these
-      if (type === Type.dataRow && this.expected > 0 && size >= 6 && !this.#complete) {
-        at = end;
+      if (type === Type.dataRow && this.#rowsMayCome && size >= 6) {
+        if (rows === undefined) {
+          at = end;
+          continue;
+        }
+        if (end > length) {
+          if (size > longestMessage) return this.#violated("a row of impossible length");
+          return this.#hold(chunk, start, at, end);
+        }
+        // What ended before may be another statement, which the listener has to know first
+        this.#forward(chunk, start, at);
+        if (this.#stopped) return;
+        start = at = decodeRows(chunk, at, rows());
+        if (at === MALFORMED) return this.#violated("a row that does not fit its message");
         continue;
       }
       const kind = kinds[type]!;
@@ -135,8 +157,12 @@ export class Framer {
         return this.#violated(wrong);
       }
       switch (kind) {
+        case Kind.answer:
+          if (type === Type.bindComplete || type === Type.rowDescription) this.#rowsMayCome = true;
+          break;
         case Kind.end:
           this.#complete = true;
+          this.#rowsMayCome = false;
           break;
         case Kind.ready:
           if (end > length) return this.#hold(chunk, start, at, end);
@@ -155,6 +181,7 @@ export class Framer {
           this.#forward(chunk, start, at);
           start = at;
           this.#complete = this.#failed = true;
+          this.#rowsMayCome = false;
           if (!this.#listener.error(errorFields(chunk.subarray(at + 5, end)))) return this.stop();
           break;
         case Kind.copyIn:
@@ -193,6 +220,7 @@ export class Framer {
     if (this.#complete && kind !== Kind.ready && kind !== Kind.anytime && !isError) {
       return "more after the end of an answer";
     }
+    if (type === Type.dataRow) return "a row out of turn"; // those in turn never get here
     return undefined;
   }
 

@@ -14,6 +14,7 @@ const utf8 = new TextEncoder();
 export const Type = {
   authentication: 0x52, // R
   backendKeyData: 0x4b, // K
+  bindComplete: 0x32, // 2
   commandComplete: 0x43, // C
   copyBothResponse: 0x57, // W
   copyData: 0x64, // d
@@ -28,6 +29,7 @@ export const Type = {
   parameterStatus: 0x53, // S
   portalSuspended: 0x73, // s
   readyForQuery: 0x5a, // Z
+  rowDescription: 0x54, // T
 } as const;
 
 /** No message of a real server is longer: PostgreSQL's own limit is a gigabyte. */

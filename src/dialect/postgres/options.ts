@@ -71,7 +71,15 @@ export interface PostgresConfig {
   readonly maxPrepared?: number | undefined;
   /** Idle time before the first TCP keep-alive probe, in milliseconds; 0 for none. Default 60,000. */
   readonly keepAlive?: number | undefined;
+  /**
+   * Who makes rows of what the server sends: `own` is about twice as fast as the npm `driver`, and
+   * gives the same. Default `own`.
+   */
+  readonly rowDecoder?: RowDecoder | undefined;
 }
+
+/** Who decodes rows: we ourselves, or the npm driver. */
+export type RowDecoder = "own" | "driver";
 
 /** A `PostgresConfig` with every choice made. */
 export interface PostgresSettings {
@@ -103,6 +111,8 @@ export interface PostgresSettings {
   readonly maxPrepared: number;
   /** Milliseconds, or 0. */
   readonly keepAlive: number;
+  /** Who decodes rows. */
+  readonly rowDecoder: RowDecoder;
   /** `postgres://user@host:port/database`, for messages. */
   readonly target: string;
 }
@@ -135,6 +145,7 @@ const keys: ReadonlySet<string> = new Set([
   "prepared",
   "maxPrepared",
   "keepAlive",
+  "rowDecoder",
 ]);
 
 /** Checks a config and fills in the defaults. */
@@ -170,8 +181,21 @@ export function settingsOf(config: PostgresConfig): PostgresSettings {
     prepared: config.prepared ?? true,
     maxPrepared: whole("maxPrepared", config.maxPrepared ?? 500, 0),
     keepAlive: whole("keepAlive", config.keepAlive ?? 60_000, 0),
+    rowDecoder: rowDecoderOf(config.rowDecoder ?? defaultDecoder),
     target: `postgres://${user}@${place}:${port}/${database}`,
   };
+}
+
+let defaultDecoder: RowDecoder = "own";
+
+/** Changes the decoder of those who say nothing, so that a whole test-suite can run by either. */
+export function useRowDecoder(decoder: RowDecoder): void {
+  defaultDecoder = rowDecoderOf(decoder);
+}
+
+function rowDecoderOf(value: unknown): RowDecoder {
+  if (value === "own" || value === "driver") return value;
+  throw new ConfigError('`rowDecoder` must be "own" or "driver"');
 }
 
 function parametersOf(
