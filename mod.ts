@@ -306,3 +306,36 @@ export {
 
 // Schema: tables made from entities.
 export { createAll, dropAll } from "./src/session/create_all.ts";
+
+// Types behind the types: seldom named, but what the compiler shows.
+export type {
+  ColumnNames,
+  ColumnRefs,
+  Declarations,
+  Declared,
+  Field,
+  FieldsOf,
+  FilterOf,
+  Group,
+  GroupNames,
+  Head,
+  InitOf,
+  Loaded,
+  LoadedValue,
+  ManyNames,
+  PropertyOf,
+  RefinedValue,
+  RefOf,
+  RefsOf,
+  RelationNames,
+  RequiredNames,
+  Rest,
+  TargetOf,
+} from "./src/mapper/types.ts";
+export type { PresenceOf, ValueOf } from "./src/schema/column.ts";
+export type { ColumnCodec, ColumnType, EnumType } from "./src/schema/types.ts";
+export type { Codec, SqlType } from "./src/sql/wire.ts";
+export type { RelationSpec } from "./src/mapper/relation.ts";
+export type { InstanceStatus } from "./src/mapper/instance_state.ts";
+export type { BulkRowOf, RequiredColumns } from "./src/session/bulk/types.ts";
+export type { InsertRowOf } from "./src/session/queries/write.ts";

@@ -39,7 +39,11 @@ export interface EntityBase<F extends Fields> extends HasNode {
   readonly fields: F;
   /** The columns as expressions, for the `sql` tag: `${Author.c.name}`. */
   readonly c: ColumnRefs<F>;
-  /** The declarations, prepared. */
+  /**
+   * The declarations, prepared.
+   *
+   * @internal
+   */
   readonly [definitionOf]: Definition;
 }
 

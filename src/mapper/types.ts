@@ -16,19 +16,31 @@ declare const declared: unique symbol;
 
 /** The type of a relation that was not loaded. Reading through it does not compile. */
 export interface Unloaded {
-  /** For the compiler's eyes only. */
+  /**
+   * For the compiler's eyes only.
+   *
+   * @internal
+   */
   readonly [loading]: "unloaded";
 }
 
 /** The type of a deferred column that was not loaded. Reading it does not compile. */
 export interface Deferred {
-  /** For the compiler's eyes only. */
+  /**
+   * For the compiler's eyes only.
+   *
+   * @internal
+   */
   readonly [loading]: "deferred";
 }
 
 /** What marks a loaded relation, for the compiler's eyes only. */
 export interface Loaded {
-  /** Never there at run time. */
+  /**
+   * Never there at run time.
+   *
+   * @internal
+   */
   readonly [loading]?: "loaded";
 }
 
@@ -71,14 +83,16 @@ export type ColumnNames<F> = {
   [K in keyof F]: F[K] extends Column<any, any> ? K : never;
 }[keyof F];
 
-type RequiredNames<F> = {
+/** The names of the fields that a new object must be given. */
+export type RequiredNames<F> = {
   // deno-lint-ignore no-explicit-any -- matches every group
   [K in keyof F]: F[K] extends Embedded<any, infer N> ? ([N] extends [never] ? K : never)
     : PresenceOf<F[K]> extends "required" ? ([PresenceOf<F[K]>] extends [never] ? never : K)
     : never;
 }[keyof F];
 
-type InitOf<F> = F extends Embedded<infer G, infer N> ? Init<G> | N
+/** What a new object takes for a field. */
+export type InitOf<F> = F extends Embedded<infer G, infer N> ? Init<G> | N
   : Exclude<PropertyOf<F>, Unloaded | Deferred>;
 
 /** What `new Entity({ … })` takes. */
@@ -91,12 +105,26 @@ export type Instance<F> = { -readonly [K in keyof F]: PropertyOf<F[K]> } & Decla
 
 /** Carries an entity's declarations to the query types, for the compiler's eyes only. */
 export interface Declared<F> {
-  /** Never there at run time. */
+  /**
+   * Never there at run time.
+   *
+   * @internal
+   */
   readonly [declared]?: F;
 }
 
 /** The declarations of an entity, given its instances' type. */
 export type FieldsOf<E> = E extends Declared<infer F> ? F : never;
+
+/** An entity as it was declared, whatever was loaded of it. */
+export type Declarations<E> = Instance<FieldsOf<E>>;
+
+/** The names of an entity's to-many relations, loaded or not. */
+export type ManyNames<E> =
+  & {
+    [K in keyof FieldsOf<E>]: FieldsOf<E>[K] extends Relation<"many", infer _> ? K : never;
+  }[keyof FieldsOf<E>]
+  & string;
 
 /** The names of an entity's relations. */
 export type RelationNames<E> =
@@ -114,15 +142,18 @@ export type Path<E, Depth extends readonly 0[] = []> = Depth["length"] extends 4
   [K in RelationNames<E>]: K | `${K}.${Path<TargetOf<E[K]>, [...Depth, 0]>}`;
 }[RelationNames<E>];
 
-type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
-type Rest<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
+/** The first step of a path. */
+export type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
+/** What follows the step `H` of a path. */
+export type Rest<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
 
 /** `E` with the relations of the paths `P` loaded. Assignable to `E`. */
 export type With<E, P extends string> =
   & { [K in Head<P> & keyof E]: LoadedValue<Exclude<E[K], Unloaded>, Rest<P, K & string>> }
   & E;
 
-type LoadedValue<V, R extends string> = [R] extends [never] ? V
+/** The value of a loaded relation, the paths `R` behind it loaded too. */
+export type LoadedValue<V, R extends string> = [R] extends [never] ? V
   : V extends readonly (infer E)[] ? With<E, R>[] & Loaded
   : V extends null ? null
   : With<V, R>;
@@ -141,7 +172,8 @@ export type WithRefined<E, P extends string, S> =
   }
   & E;
 
-type RefinedValue<V, R extends string, S> = V extends readonly (infer E)[]
+/** The value of a loaded relation, the objects at the end of the path `R` being `S`. */
+export type RefinedValue<V, R extends string, S> = V extends readonly (infer E)[]
   ? ([R] extends [never] ? S : WithRefined<E, R, S>)[] & Loaded
   : V extends null ? null
   : [R] extends [never] ? S
@@ -180,7 +212,7 @@ export interface ManyRef<E> {
 }
 
 /** What a field is inside a query; `N` is null where the whole entity can be missing. */
-type RefOf<F, N> = F extends Relation<"many", infer E> ? ManyRef<E>
+export type RefOf<F, N> = F extends Relation<"many", infer E> ? ManyRef<E>
   : F extends Relation<"one", infer E>
     ? (null extends E ? NullableRef<NonNullable<E>> : [N] extends [never] ? Ref<E> : NullableRef<E>)
   : F extends Embedded<infer G, infer M> ? RefsOf<G, N | M>
@@ -209,10 +241,12 @@ export type ColumnRefs<F> = {
 /** What `filterBy` takes: values of columns. JSON columns are left out, since an object is no value. */
 export type Filter<E> = FilterOf<FieldsOf<E>>;
 
-type FilterOf<F> = { readonly [K in ColumnNames<F>]?: ValueOf<F[K]> };
+/** Values of the columns of a set of declarations. */
+export type FilterOf<F> = { readonly [K in ColumnNames<F>]?: ValueOf<F[K]> };
 
 /** An entity class, whatever its declarations. */
 export interface EntityClass<E extends object = object> {
+  /** Called by nobody but TypeScript, to see what the class makes. */
   // deno-lint-ignore no-explicit-any -- a class is accepted whatever it needs to be constructed
   new (...args: any[]): E;
 }

@@ -212,9 +212,17 @@ export class DeferredColumn<T, P extends Presence = "required"> extends Column<T
   declare readonly [whenLoaded]: true;
 }
 
-/** The value type of a column. */
+/**
+ * The value type of a column.
+ *
+ * @internal
+ */
 export type ValueOf<C> = C extends { readonly [types]: { readonly value: infer T } } ? T : never;
-/** `required` or `optional`. */
+/**
+ * `required` or `optional`.
+ *
+ * @internal
+ */
 export type PresenceOf<C> = C extends { readonly [types]: { readonly presence: infer P } } ? P
   : never;
 

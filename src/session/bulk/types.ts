@@ -4,14 +4,16 @@ import type { CallOptions } from "../../dialect/driver.ts";
 import type { ColumnNames, FieldsOf, GroupNames, PropertyOf } from "../../mapper/types.ts";
 import type { PresenceOf, ValueOf } from "../../schema/column.ts";
 
-type RequiredColumns<F> = {
+/** The columns that a row must be given. */
+export type RequiredColumns<F> = {
   [K in ColumnNames<F>]: PresenceOf<F[K]> extends "required" ? K : never;
 }[ColumnNames<F>];
 
 /** One row: the columns of an entity by property. What has a default can be left out. */
 export type BulkRow<E> = BulkRowOf<FieldsOf<E>>;
 
-type BulkRowOf<F> =
+/** A row of a set of declarations. */
+export type BulkRowOf<F> =
   & { readonly [K in RequiredColumns<F>]: PropertyOf<F[K]> }
   & { readonly [K in Exclude<ColumnNames<F>, RequiredColumns<F>>]?: PropertyOf<F[K]> }
   & { readonly [K in GroupNames<F>]: PropertyOf<F[K]> };

@@ -17,7 +17,7 @@ import {
   definitionOf,
 } from "../../mapper/definition.ts";
 import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
-import type { PresenceOf, ValueOf } from "../../schema/column.ts";
+import type { ValueOf } from "../../schema/column.ts";
 import {
   allOf,
   type Condition,
@@ -36,6 +36,7 @@ import {
 } from "../../sql/node.ts";
 import { expressionIn } from "../../sql/operand.ts";
 import { didYouMean } from "../../util/nearest.ts";
+import type { RequiredColumns } from "../bulk/types.ts";
 import { within } from "./callbacks.ts";
 import { Cte, selectionOf } from "./rows.ts";
 import {
@@ -49,14 +50,11 @@ import {
 /** A value of a column, or an expression for one. */
 export type Written<T> = T | Expression<T> | Expression<NonNullable<T>>;
 
-type RequiredColumns<F> = {
-  [K in ColumnNames<F>]: PresenceOf<F[K]> extends "required" ? K : never;
-}[ColumnNames<F>];
-
 /** A row to insert: values or expressions by property. What has a default can be left out. */
 export type InsertRow<E> = InsertRowOf<FieldsOf<E>>;
 
-type InsertRowOf<F> =
+/** A row to insert, of a set of declarations. */
+export type InsertRowOf<F> =
   & { readonly [K in RequiredColumns<F>]: Written<ValueOf<F[K]>> }
   & { readonly [K in Exclude<ColumnNames<F>, RequiredColumns<F>>]?: Written<ValueOf<F[K]>> };
 
