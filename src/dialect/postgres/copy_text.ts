@@ -25,7 +25,9 @@ export function copyLines(rows: readonly WireRow[]): Uint8Array {
 
 // What separates values and rows, and the backslash itself. Escaped backslashes also keep `\.`
 // from being the end of the data and `\N` from being null.
+// deno-lint-ignore no-control-regex -- the control characters are what is looked for
 const special = /[\\\t\n\r\x08\f\v]/;
+// deno-lint-ignore no-control-regex -- as above
 const specials = /[\\\t\n\r\x08\f\v]/g;
 const escapes: Readonly<Record<string, string>> = {
   "\\": "\\\\",
