@@ -129,7 +129,12 @@ eachEngine("bulkUpsert() lets the later of two rows win, by any unique columns",
     ) => [count, note]),
     [[7, "old"], [2, null], [3, null]],
   );
-  await session.bulkInsert(Item, items(2));
+  // What a row does not give stays as it is: no default takes its place.
+  await session.bulkUpsert(Stock, [{ shop: "a", item: 1n, count: 8 }]);
+  const [first] = await session.query(Stock).orderBy((s) => s.item).all();
+  assertEquals([first!.count, first!.note], [8, "old"]);
+
+  await session.bulkInsert(Item, items(2).map((item) => ({ ...item, price: "5" })));
   const back = await session.bulkUpsert(
     Item,
     [{ code: "c1", name: "b" }, { code: "n", name: "c" }],
@@ -139,7 +144,33 @@ eachEngine("bulkUpsert() lets the later of two rows win, by any unique columns",
     },
   );
   assertEquals(back.map(({ name }) => name), ["b", "c"]);
-  assertEquals((await session.getOrFail(Item, back[0]!.id)).code, "c1");
+  const { code, price } = await session.getOrFail(Item, back[0]!.id);
+  assertEquals([code, price], ["c1", "5.00"]);
+});
+
+class Note extends entity("notes", {
+  id: integer().primaryKey(),
+  text: text(),
+  changed: integer().default(0).onUpdate(() => 7),
+}) {}
+
+eachEngine("columns declared with onUpdate() change with every update", async ({ target }) => {
+  await using engine = new AsyncEngine(target, { entities: [Note] });
+  await createAll(engine);
+  await using session = engine.session();
+  const changed = async () => {
+    const notes = sql<{ changed: number }>`select changed from notes order by id`;
+    return (await engine.execute(notes)).scalars();
+  };
+  await session.bulkInsert(Note, [1, 2, 3].map((id) => ({ id, text: "a" })));
+  assertEquals(await changed(), [0, 0, 0]);
+  await session.bulkUpdate(Note, [{ id: 1, text: "b" }, { id: 2, text: "b", changed: 9 }]);
+  assertEquals(await changed(), [7, 9, 0]);
+  await session.bulkUpsert(Note, [{ id: 3, text: "b" }, { id: 2, text: "c" }, {
+    id: 4,
+    text: "d",
+  }]);
+  assertEquals(await changed(), [7, 7, 7, 0]);
 });
 
 eachEngine("bulkUpdate() sets what each row gives, whatever its shape", async ({ target }) => {

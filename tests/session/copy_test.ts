@@ -213,14 +213,14 @@ eachEngine(
   async ({ target }) => {
     await using engine = await open(target);
     const rows = Array.from(
-      { length: 2_500 },
+      { length: 500 },
       (_, id) => id % 5 === 0 ? { id } : { id, createdAt: new Date(0) },
     );
-    assertEquals(await engine.copyIn(Mixed, rows), 2_500);
+    assertEquals(await engine.copyIn(Mixed, rows), 500);
     await using session = engine.session();
     assertEquals(
       await session.query(Mixed).where((m) => m.createdAt.eq(new Date(0))).count(),
-      2_000,
+      400,
     );
     const more = [{ id: 5_000, createdAt: new Date(0) }, { id: 5_001 }, { id: 7 }, { id: 5_002 }];
     const error = await assertRejects(
@@ -229,7 +229,7 @@ eachEngine(
       "Row 2 ",
     );
     assertEquals(error.row, 2);
-    assertEquals(await session.query(Mixed).count(), 2_500);
+    assertEquals(await session.query(Mixed).count(), 500);
   },
 );
 

@@ -49,17 +49,22 @@ export interface Inserted {
   readonly rows: readonly Record<string, unknown>[];
 }
 
-/** How rows of one shape are inserted. */
+/**
+ * How rows of one shape are inserted.
+ *
+ * @param given Those of the columns that the rows themselves give.
+ */
 export function insertShape(
   order: InsertOrder,
   columns: readonly MappedColumn[],
+  given: readonly MappedColumn[],
   dialect: Dialect,
 ): BulkShape & { readonly insert: InsertShape } {
   const insert: InsertShape = {
     table: order.mapper.table,
     columns,
     returning: order.returning,
-    onConflict: order.onConflict && conflictOf(order.onConflict, columns),
+    onConflict: order.onConflict && conflictOf(order, order.onConflict, given, dialect),
   };
   const copyShape = dialect.copyRows?.(insert);
   const simple = order.onConflict === undefined && order.returning.length === 0 &&
@@ -73,13 +78,22 @@ export function insertShape(
 }
 
 function conflictOf(
+  { mapper }: InsertOrder,
   { target, update, set }: InsertConflict,
-  columns: readonly MappedColumn[],
+  given: readonly MappedColumn[],
+  dialect: Dialect,
 ): OnConflict {
   const taken = update === "given"
-    ? columns.filter((c) => !target.includes(c) && !c.primaryKey && !isSet(set, c))
+    ? given.filter((c) => !target.includes(c) && !c.primaryKey && !isSet(set, c))
     : update;
-  return { target, update: taken, set };
+  if (taken.length + set.length === 0) return { target, update: [] };
+  // What a flush would do for an object that it updates.
+  const touched = mapper.columns.flatMap((column) => {
+    const value = column.defined.spec.updateValue;
+    if (value === undefined || taken.includes(column) || isSet(set, column)) return [];
+    return { column, value: columnEncoder(column, dialect.name)(value()) };
+  });
+  return { target, update: taken, set: [...set, ...touched] };
 }
 
 function isSet(set: InsertConflict["set"], column: MappedColumn): boolean {
@@ -102,7 +116,11 @@ export async function bulkInsert(
   const conflict = order.onConflict;
   const writer = new BulkWriter({
     verb: "inserted",
-    shape: (omitted) => insertShape(order, encoder.columnsOf(omitted), dialect),
+    shape(key) {
+      const [omitted, filled = ""] = key.split("|") as [string, string?];
+      const columns = encoder.columnsOf(omitted);
+      return insertShape(order, columns, encoder.columnsOf(omitted + filled), dialect);
+    },
     inRuns: conflict !== undefined && order.returning.length > 0,
     returned(rows, indexes) {
       if (order.returning.length === 0) return;
@@ -119,7 +137,9 @@ export async function bulkInsert(
     } catch (error) {
       throw refusedRow(error, writer.index, "inserted");
     }
-    return writer.add(encoded.omitted, encoded.wires, identify?.(encoded.omitted, encoded.wires));
+    const { omitted, filled, wires } = encoded;
+    const key = conflict?.update === "given" ? `${omitted}|${filled}` : omitted;
+    return writer.add(key, wires, identify?.(omitted, wires));
   });
   return { count, rows: returned.map((row) => decodeRow(row, order.returning, dialect)) };
 }

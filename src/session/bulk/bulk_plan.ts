@@ -60,7 +60,7 @@ export class BulkPlan {
       ),
     );
     const columns = order.mapper.columns.filter(({ property }) => !without.has(property));
-    const shape = insertShape(order, columns, dialect);
+    const shape = insertShape(order, columns, columns, dialect);
     const sizes: number[] = [];
     let text: string | undefined;
     let copied = false;

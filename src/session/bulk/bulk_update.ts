@@ -22,8 +22,9 @@ export async function bulkUpdate(
   channel: BulkChannel,
 ): Promise<number> {
   checkSource("bulkUpdate()", "rows", source);
-  const encoder = new RowEncoder(mapper, dialect.name, (column) => {
-    if (!column.primaryKey) return undefined;
+  const encoder = new RowEncoder(mapper, dialect.name, (column, encode) => {
+    const { updateValue } = column.defined.spec;
+    if (!column.primaryKey) return updateValue && encode(updateValue());
     throw new InputError(`"${column.label}" is missing, by which the row is found`, {
       hint: "Give the primary key beside what is to be changed",
     });

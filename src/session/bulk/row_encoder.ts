@@ -17,6 +17,8 @@ export interface EncodedRow {
   readonly wires: WireRow;
   /** The indexes of the others, each followed by a comma: the same for rows of one shape. */
   readonly omitted: string;
+  /** The indexes of columns that have a value which the row itself does not give. */
+  readonly filled: string;
 }
 
 /** Encodes the rows of one entity. */
@@ -54,18 +56,25 @@ export class RowEncoder {
     const properties = this.#properties;
     const wires: WireRow = [];
     let omitted = "";
+    let filled = "";
     let used = 0;
     for (let i = 0; i < properties.length; i++) {
       const property = properties[i]!;
       const has = Object.hasOwn(row, property);
       if (has) used++;
       const value = has ? (row as Record<string, unknown>)[property] : undefined;
-      const wire = value === undefined ? this.#missing[i]!() : this.#encoders[i]!(value);
-      if (wire === undefined) omitted += `${i},`;
-      else wires.push(wire);
+      if (value !== undefined) wires.push(this.#encoders[i]!(value));
+      else {
+        const wire = this.#missing[i]!();
+        if (wire === undefined) omitted += `${i},`;
+        else {
+          wires.push(wire);
+          filled += `${i},`;
+        }
+      }
     }
     if (used < Object.keys(row).length) this.#refuseUnknown(row);
-    return { wires, omitted };
+    return { wires, omitted, filled };
   }
 
   /** A row whose groups are spread out under their columns' properties. */
@@ -82,9 +91,9 @@ export class RowEncoder {
     return row;
   }
 
-  /** The columns of rows that leave out `omitted`. */
-  columnsOf(omitted: string): readonly MappedColumn[] {
-    const left = new Set(omitted.split(","));
+  /** All columns but those with the given indexes. */
+  columnsOf(without: string): readonly MappedColumn[] {
+    const left = new Set(without.split(","));
     return this.#mapper.columns.filter((_, i) => !left.has(String(i)));
   }
 
