@@ -586,6 +586,16 @@ export abstract class Compiler {
   // --- statements that change rows ---------------------------------------------------------------
 
   #write(node: WriteNode): string {
+    const unfiltered = this.#unfiltered;
+    if (node.kind !== "insert" && node.unfiltered !== undefined) {
+      this.#unfiltered = [...unfiltered, ...node.unfiltered];
+    }
+    const text = this.#change(node);
+    this.#unfiltered = unfiltered;
+    return text;
+  }
+
+  #change(node: WriteNode): string {
     const returning = (): string =>
       node.returning.length === 0
         ? ""

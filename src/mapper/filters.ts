@@ -2,6 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import { describe } from "../sql/expression.ts";
+import type { Source } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type { Mapper } from "./mapper.ts";
 
@@ -11,17 +12,35 @@ import type { Mapper } from "./mapper.ts";
  * @throws {InputError} for a name that no filter has.
  */
 export function checkFilters(names: readonly unknown[], mapper: Mapper): void {
+  checkSourceFilters(names, mapper.name, [], mapper);
+}
+
+/**
+ * Checks names of filters: those of the sources, and of all that the relations of a mapper reach.
+ *
+ * @throws {InputError} for a name that no filter has.
+ */
+export function checkSourceFilters(
+  names: readonly unknown[],
+  what: string,
+  sources: readonly Source[],
+  mapper?: Mapper,
+): void {
   const known = new Set<unknown>();
-  const reached = new Set([mapper]);
+  const add = (source: Source) => {
+    if (source.kind === "table") { for (const { name } of source.filters ?? []) known.add(name); }
+  };
+  sources.forEach(add);
+  const reached = new Set(mapper === undefined ? [] : [mapper]);
   // A set goes on with what is added to it meanwhile.
   for (const { source, relations } of reached) {
-    for (const { name } of source.filters ?? []) known.add(name);
+    add(source);
     for (const { target } of relations.values()) reached.add(target);
   }
   for (const name of names) {
     if (known.has(name)) continue;
     throw new InputError(
-      `${mapper.name} has no filter ${typeof name === "string" ? `"${name}"` : describe(name)}`,
+      `${what} has no filter ${typeof name === "string" ? `"${name}"` : describe(name)}`,
       {
         hint: known.size === 0
           ? "Declare it in the options of entity(): { filters: { … } }"

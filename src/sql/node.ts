@@ -474,6 +474,8 @@ export interface UpdateNode {
   readonly set: readonly (readonly [WrittenColumn, Node])[];
   /** Which rows. */
   readonly where: Node | undefined;
+  /** Filters, by name, that do not apply to it and what is inside it. */
+  readonly unfiltered?: readonly string[] | undefined;
   /** What is given back. */
   readonly returning: readonly Node[];
 }
@@ -486,6 +488,8 @@ export interface DeleteNode {
   readonly table: TableSource;
   /** Which rows. */
   readonly where: Node | undefined;
+  /** Filters, by name, that do not apply to it and what is inside it. */
+  readonly unfiltered?: readonly string[] | undefined;
   /** What is given back. */
   readonly returning: readonly Node[];
 }

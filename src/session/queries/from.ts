@@ -5,6 +5,7 @@
  */
 
 import { InputError } from "../../errors.ts";
+import { checkSourceFilters } from "../../mapper/filters.ts";
 import type { EntityClass, NullableRef, Ref } from "../../mapper/types.ts";
 import { type Condition, conditionNode, describe, type Expression } from "../../sql/expression.ts";
 import type { JoinNode, SelectNode, Source, TableSource } from "../../sql/node.ts";
@@ -98,6 +99,18 @@ export class From<A extends readonly unknown[]> {
     const { select } = this.#plan;
     const terms = expressions(this.#within("groupBy()", by), "groupBy()");
     return this.#with({ ...select, groupBy: [...select.groupBy ?? [], ...terms] });
+  }
+
+  /**
+   * Without the filters of these names, of the entities it names and of all that its first one
+   * reaches; subqueries included.
+   *
+   * @throws {InputError} when none of them has a filter of that name.
+   */
+  unfiltered(...names: string[]): From<A> {
+    const { select, sources, root } = this.#plan;
+    checkSourceFilters(names, "The query", sources, root);
+    return this.#with({ ...select, unfiltered: [...select.unfiltered ?? [], ...names] });
   }
 
   /** The columns of the rows. Objects nest; a single column gives plain values. */

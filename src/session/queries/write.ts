@@ -16,6 +16,7 @@ import {
   type Definition,
   definitionOf,
 } from "../../mapper/definition.ts";
+import { checkSourceFilters } from "../../mapper/filters.ts";
 import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
 import type { ValueOf } from "../../schema/column.ts";
 import {
@@ -104,6 +105,13 @@ class Target<E> {
         hint: didYouMean(property, this.definition.columns.map((column) => column.property)),
       },
     );
+  }
+
+  /** The filters that do not apply, with some more. */
+  unfiltered(names: readonly string[], before: readonly string[] = []): readonly string[] {
+    const { source, tableName } = this.definition;
+    checkSourceFilters(names, tableName, [source]);
+    return [...before, ...names];
   }
 
   call<T>(what: string, callback: (refs: WriteRef<E>) => T): T {
@@ -422,6 +430,16 @@ export class Update<E extends object, Row, S = unknown> extends WriteStatement<E
     return new Update(this.#target, { ...this.#node, where }, this.#all, this.returned);
   }
 
+  /**
+   * Without the filters of these names: rows that they hide are changed too.
+   *
+   * @throws {InputError} when the entity has no filter of that name.
+   */
+  unfiltered(...names: string[]): Update<E, Row, S> {
+    const unfiltered = this.#target.unfiltered(names, this.#node.unfiltered);
+    return new Update(this.#target, { ...this.#node, unfiltered }, this.#all, this.returned);
+  }
+
   /** Every row is meant. */
   all(): Update<E, Row, S> {
     return new Update(this.#target, this.#node, true, this.returned);
@@ -495,6 +513,16 @@ export class Delete<E extends object, Row, S = unknown> extends WriteStatement<E
   where(condition: (row: WriteRef<E>) => Condition): Delete<E, Row, S> {
     const where = both(this.#node.where, this.#target.call("where()", condition));
     return new Delete(this.#target, { ...this.#node, where }, this.#all, this.returned);
+  }
+
+  /**
+   * Without the filters of these names: rows that they hide are changed too.
+   *
+   * @throws {InputError} when the entity has no filter of that name.
+   */
+  unfiltered(...names: string[]): Delete<E, Row, S> {
+    const unfiltered = this.#target.unfiltered(names, this.#node.unfiltered);
+    return new Delete(this.#target, { ...this.#node, unfiltered }, this.#all, this.returned);
   }
 
   /** Every row is meant. */
