@@ -242,6 +242,7 @@ export type {
 
 // Sessions: the unit of work, queries, transactions, batches, bulk.
 export { AsyncSession, inspect } from "./src/session/async_session.ts";
+export { type Lazy, lazy } from "./src/session/lazy.ts";
 export type { GetOptions } from "./src/session/reader.ts";
 export type { SessionOptions } from "./src/session/session_core.ts";
 export { type BatchContext, type BatchSession, Query } from "./src/session/query.ts";

@@ -16,6 +16,7 @@ import {
   type Init,
   integer,
   json,
+  lazy,
   numeric,
   oneOf,
   real,
@@ -226,6 +227,42 @@ async function _refinementsAreTyped(session: AsyncSession) {
   authors.selectin("bookz", (q) => q.limit(1));
   // @ts-expect-error not the query, but what came of it
   authors.selectin("books", async (q) => await q.all());
+}
+
+async function _loadedAfterwards(session: AsyncSession, author: Author, book: Book) {
+  const [loaded] = await session.load([author], "books.reviews", "country");
+  loaded!.titles();
+  takesLoaded(loaded!);
+  loaded!.country?.name satisfies string | undefined;
+  const [more] = await session.load([loaded!], "books.author");
+  more!.books[0]!.author.name satisfies string;
+  more!.books[0]!.reviews[0]!.stars satisfies number;
+  const [some] = await session.load(
+    [author],
+    "books",
+    (q) => q.orderBy((b) => b.price.asc()).limit(1).selectin("reviews"),
+  );
+  takesLoaded(some!);
+  (await lazy(author).books)[0]!.title satisfies string;
+  (await lazy(book).author).name satisfies string;
+  (await lazy(author).country)?.name satisfies string | undefined;
+  (await lazy(loaded!).books)[0]!.title satisfies string;
+  const counts = await session.counts([author], "books", (b) => b.price.gt("1"));
+  counts.get(author) satisfies number | undefined;
+  // @ts-expect-error may be null
+  (await lazy(author).country).name;
+  // @ts-expect-error books are not loaded
+  (await lazy(book).author).books.length;
+  // @ts-expect-error a column is no relation
+  lazy(author).name;
+  // @ts-expect-error no such relation
+  session.load([author], "bookz");
+  // @ts-expect-error a list of objects
+  session.load(author, "books");
+  // @ts-expect-error one object: nothing to count
+  session.counts([author], "country");
+  // @ts-expect-error no column of books
+  session.counts([author], "books", (b) => b.name.eq("x"));
 }
 
 function takesAuthor(_author: Author): void {}

@@ -30,8 +30,6 @@ export interface OnConflict {
   readonly update: readonly TableColumn[];
   /** Columns that get a value of their own. */
   readonly set?: readonly { readonly column: TableColumn; readonly value: WireValue }[] | undefined;
-  /** Columns that count the row's changes. */
-  readonly count?: readonly TableColumn[] | undefined;
 }
 
 /** How rows are copied in. */

@@ -1,5 +1,5 @@
 import type { Column } from "../schema/table.ts";
-import { quoteIdentifier as quote, quoteTable } from "../sql/identifier.ts";
+import { quoteIdentifier as quote } from "../sql/identifier.ts";
 import type { InsertShape } from "./dialect.ts";
 
 /**
@@ -8,7 +8,7 @@ import type { InsertShape } from "./dialect.ts";
  * @param placeholder Spells the parameter for value `i` of `onConflict.set`; these follow the rows'.
  */
 export function insertTail(
-  { table, onConflict, returning }: InsertShape,
+  { onConflict, returning }: InsertShape,
   placeholder: (i: number, column: Column) => string,
 ): string {
   let tail = "";
@@ -18,9 +18,6 @@ export function insertTail(
       ...onConflict.update.map(({ name }) => `${quote(name)} = excluded.${quote(name)}`),
       ...(onConflict.set ?? []).map(({ column }, i) =>
         `${quote(column.name)} = ${placeholder(i, column)}`
-      ),
-      ...(onConflict.count ?? []).map(({ name }) =>
-        `${quote(name)} = ${quoteTable(table)}.${quote(name)} + 1`
       ),
     ];
     tail += ` on conflict${target === "" ? "" : ` (${target})`} do ${

@@ -39,6 +39,8 @@ export function hydrate(
   const map = target.identityMap.of(mapper);
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
+  // A list of their own: that of the result is the program's, to change as it likes.
+  const peers = rows.length > 1 ? new Array<object>(rows.length) : undefined;
   let i = 0;
   try {
     for (; i < rows.length; i++) {
@@ -51,13 +53,15 @@ export function hydrate(
         state.row = row;
         state.shape = shape;
         state.key = key;
+        state.peers = peers;
         Managed.setState(object, state);
         map.set(key, object);
         added?.push(object);
       } else {
-        bringUpToDate(object, row, shape);
+        bringUpToDate(object, row, shape, peers);
       }
       objects[i] = object;
+      if (peers !== undefined) peers[i] = object;
     }
   } catch (error) {
     throw decodeError(mapper, shape, rows[i]!, error);
@@ -65,9 +69,15 @@ export function hydrate(
   return objects;
 }
 
-function bringUpToDate(object: object, row: WireRow, shape: RowShape): void {
+function bringUpToDate(
+  object: object,
+  row: WireRow,
+  shape: RowShape,
+  peers: readonly object[] | undefined,
+): void {
   const state = Managed.stateOf(object)!;
   if (state.status !== "persistent") return;
+  if (peers !== undefined) state.peers = peers;
   const before = state.row!;
   // A deferred column that was loaded before stays so.
   for (let i = row.length; i < before.length; i++) row.push(before[i]!);

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { Managed } from "../mapper/instance_state.ts";
+import { membersOf } from "../unit_of_work/links.ts";
 import { columnRef } from "../mapper/definition.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
@@ -23,12 +25,14 @@ import type { WireRow } from "../sql/wire.ts";
 import { hydrate, type HydrationTarget } from "./hydrate.ts";
 import { identity, type Key, keyIn, keyOf, keysOf } from "./keys.ts";
 import { isPartial, type PathNode, type PathTree, type Refinement } from "./paths.ts";
-import { assign } from "./related.ts";
+import { assign, isLoaded } from "./related.ts";
 
 /** What loading needs: statements and a place for the objects. */
 export interface Loader extends HydrationTarget {
   /** Filters, by name, that are switched off. */
   readonly unfiltered?: readonly string[] | undefined;
+  /** Only what is not loaded already. */
+  readonly onlyMissing?: boolean | undefined;
   /** Runs a SELECT. */
   select(select: SelectNode): Promise<WireRow[]>;
 }
@@ -47,8 +51,26 @@ export async function loadPaths(
   }));
 }
 
-/** Loads one relation of all parents, with one statement; gives the objects loaded. */
+/** Loads one relation of all parents, with one statement; gives the objects it leads to. */
 async function loadRelation(
+  parents: readonly object[],
+  node: PathNode,
+  loader: Loader,
+): Promise<readonly object[]> {
+  // A refined relation is never there already: which part was loaded is not known.
+  if (!loader.onlyMissing || node.refinement !== undefined) {
+    return await loadFor(parents, node, loader);
+  }
+  const { property } = node.relation;
+  await loadFor(parents.filter((parent) => !isLoaded(parent, property)), node, loader);
+  const children = parents.flatMap((parent) =>
+    membersOf((parent as Record<string, unknown>)[property])
+  );
+  return [...new Set(children)]
+    .filter((child) => Managed.stateOf(child)?.status === "persistent");
+}
+
+async function loadFor(
   parents: readonly object[],
   { relation, refinement }: PathNode,
   loader: Loader,

@@ -70,6 +70,6 @@ function notLoaded(object: object, property: string): NotLoadedError {
   return new NotLoadedError(`"${name}" is not loaded`, {
     hint: state === undefined
       ? "Assign it, or add the object to a session and load it"
-      : `Add .selectin("${property}") to the query that loads the object`,
+      : `Add .selectin("${property}") to the query that loads the object, or use session.load()`,
   });
 }

@@ -46,6 +46,8 @@ export class InstanceState {
   related: Map<string, unknown> | undefined;
   /** The collections of which only some members were loaded. */
   partial: Set<string> | undefined;
+  /** The objects that the latest result with this one gave, itself among them. */
+  peers: readonly object[] | undefined;
 
   /** Starts without row and relations. */
   constructor(mapper: Mapper, status: InstanceStatus, owner: InstanceOwner | undefined) {
@@ -57,6 +59,7 @@ export class InstanceState {
     this.shape = undefined;
     this.related = undefined;
     this.partial = undefined;
+    this.peers = undefined;
   }
 }
 

@@ -11,7 +11,18 @@ import type { Result } from "../engine/result.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { RetryOptions, TransactionOptions } from "../engine/begin_options.ts";
 import { type InstanceStatus, Managed } from "../mapper/instance_state.ts";
-import type { EntityClass } from "../mapper/types.ts";
+import type {
+  Declarations,
+  EntityClass,
+  ManyNames,
+  Path,
+  PathTarget,
+  Ref,
+  With,
+  WithRefined,
+} from "../mapper/types.ts";
+import type { Condition } from "../sql/expression.ts";
+import { nodeOf, type TableSource } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
@@ -33,7 +44,8 @@ import { runnerOf } from "./queries/binding.ts";
 import { isActive } from "./queries/callbacks.ts";
 import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
-import { planFor } from "./query_plan.ts";
+import { pathsOf, planFor } from "./query_plan.ts";
+import { countedRelation, Relations } from "./relations.ts";
 import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";
 import { type SessionContext, SessionCore, type SessionOptions } from "./session_core.ts";
@@ -70,12 +82,14 @@ export class AsyncSession implements AsyncDisposable {
   readonly #core: SessionCore;
   readonly #reader: Reader;
   readonly #bulk: BulkCalls;
+  readonly #relations: Relations;
 
   /** Made by `engine.session()`. */
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
     this.#core = new SessionCore(context, options);
     this.#bulk = new BulkCalls(this.#core);
+    this.#relations = new Relations(this.#core);
     this.#reader = new Reader(this.#core, {
       session: this,
       connections: () => context.engine.connections,
@@ -226,6 +240,123 @@ export class AsyncSession implements AsyncDisposable {
     throw new NoResultError(`There is no ${mapper.name} with this key`, {
       hint: "Use get() where that is expected",
     });
+  }
+
+  /**
+   * Loads relations of objects that the session has already: one statement per path, whatever the
+   * number of objects. What is loaded is left as it is, and costs nothing; a query with
+   * `.selectin()` brings it up to date.
+   *
+   * A path can be refined, as in `.selectin()`: `session.load(authors, "books", (q) => q.limit(3))`.
+   * A refined relation is always loaded anew.
+   *
+   * @returns The same objects, of which the compiler now knows that the relations are loaded.
+   * @throws {InputError} when a path names no relation.
+   * @throws {InstanceStateError} when an object is not of this session, or not stored yet.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, hasMany, integer } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Author extends entity("authors", {
+   *   id: integer().primaryKey().generated(),
+   *   books: hasMany<Book>("books.authorId"),
+   * }) {}
+   * class Book extends entity("books", {
+   *   id: integer().primaryKey().generated(),
+   *   authorId: integer().references("authors.id"),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * session.add(new Author({ books: [new Book({}), new Book({})] }));
+   * await session.commit();
+   *
+   * await using other = engine.session();
+   * const author = await other.getOrFail(Author, 1);
+   * const [loaded] = await other.load([author], "books");
+   * assertEquals(loaded?.books.length, 2);
+   * ```
+   */
+  async load<E extends object, P extends Path<Declarations<E>>, S extends object>(
+    objects: Iterable<E>,
+    path: P,
+    refine: (
+      related: Query<PathTarget<Declarations<E>, P>>,
+    ) => Query<PathTarget<Declarations<E>, P>, S>,
+  ): Promise<WithRefined<E, P, S>[]>;
+  /** Loads relations of objects that the session has already. */
+  async load<E extends object, P extends Path<Declarations<E>>>(
+    objects: Iterable<E>,
+    ...paths: P[]
+  ): Promise<With<E, P>[]>;
+  async load(objects: Iterable<object>, ...paths: readonly unknown[]): Promise<never[]> {
+    const all = [...objects];
+    const { registry } = this.#core.context;
+    for (const [mapper, some] of Map.groupBy(all, (object) => registry.mapperOf(object))) {
+      const query = this.#related(mapper).selectin(...paths as never[]);
+      await this.#relations.load(some, query[pathsOf]);
+    }
+    return all as never[];
+  }
+
+  /**
+   * How many objects a relation of each leads to, in one statement and without loading them.
+   *
+   * @param relation The name of a to-many relation.
+   * @param where Counts only those that meet the condition.
+   * @returns A number for each of the objects.
+   * @throws {InputError} when the objects have no such relation.
+   * @throws {InstanceStateError} when an object is not of this session, or not stored yet.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, hasMany, integer } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Author extends entity("authors", {
+   *   id: integer().primaryKey().generated(),
+   *   books: hasMany<Book>("books.authorId"),
+   * }) {}
+   * class Book extends entity("books", {
+   *   id: integer().primaryKey().generated(),
+   *   price: integer(),
+   *   authorId: integer().references("authors.id"),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * const ada = new Author({ books: [new Book({ price: 5 }), new Book({ price: 9 })] });
+   * session.add(ada);
+   * await session.commit();
+   *
+   * const books = await session.counts([ada], "books");
+   * const dear = await session.counts([ada], "books", (b) => b.price.gt(6));
+   * assertEquals([books.get(ada), dear.get(ada)], [2, 1]);
+   * ```
+   */
+  async counts<E extends object, K extends ManyNames<E>>(
+    objects: Iterable<E>,
+    relation: K,
+    where?: (related: Ref<PathTarget<Declarations<E>, K>>) => Condition,
+  ): Promise<Map<E, number>> {
+    const all = [...new Set(objects)];
+    const { registry } = this.#core.context;
+    const counts = new Map<E, number>();
+    for (const [mapper, some] of Map.groupBy(all, (object) => registry.mapperOf(object))) {
+      const counted = countedRelation(mapper, relation);
+      const source = { ...counted.target.source };
+      const related = this.#related(counted.target, source);
+      const node = where && related.where(where as never)[nodeOf].where;
+      const numbers = await this.#relations.count(some, counted, { source, where: node });
+      some.forEach((object, i) => counts.set(object, numbers[i]!));
+    }
+    return counts;
+  }
+
+  #related(mapper: Mapper, source: TableSource = mapper.source): Query<object> {
+    return new Query<object>(this.#reader, planFor(mapper, source));
   }
 
   /** Runs a statement on the session's connection; inside `begin()`, after a flush. */

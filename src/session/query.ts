@@ -61,7 +61,7 @@ import { From } from "./queries/from.ts";
 import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
 import type { NullableSelection, Selection } from "./queries/selection.ts";
-import { planFor, type QueryPlan, selectOf } from "./query_plan.ts";
+import { pathsOf, planFor, type QueryPlan, selectOf } from "./query_plan.ts";
 import { refsOf } from "./refs.ts";
 
 /** What a query needs of its session. */
@@ -164,6 +164,15 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   get [nodeOf](): SelectNode {
     return selectOf(this.#plan, selectAll(this.#plan.mapper));
+  }
+
+  /**
+   * The relations that come along.
+   *
+   * @internal
+   */
+  get [pathsOf](): PathTree {
+    return this.#plan.paths;
   }
 
   /**

@@ -14,6 +14,9 @@ import {
 import type { Binding } from "./queries/binding.ts";
 import type { CountNode } from "./queries/counts.ts";
 
+/** The key of a query's paths, for its session. */
+export const pathsOf: unique symbol = Symbol("sluice.paths");
+
 /** What a query asks for. */
 export interface QueryPlan {
   /** Of which entity. */

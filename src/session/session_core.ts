@@ -10,6 +10,8 @@ import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { writeRefused } from "../engine/read_only.ts";
+import type { PathTree } from "../loading/paths.ts";
+import type { InstanceOwner } from "../mapper/instance_state.ts";
 import type { Registry } from "../mapper/registry.ts";
 import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
 import type { SessionStream } from "./session_stream.ts";
@@ -41,6 +43,20 @@ export interface SessionContext {
   readonly registry: Registry;
 }
 
+/** Loads relations of objects that the session has already. */
+export interface RelationLoader {
+  /** Loads one relation of an object, and of those that one result gave along with it. */
+  loadForPeers(object: object, tree: PathTree): Promise<void>;
+}
+
+/** What the objects of a session know of it. */
+export interface SessionOwner extends InstanceOwner {
+  /** It was closed. */
+  closed: boolean;
+  /** Loads their relations. */
+  loader: RelationLoader | undefined;
+}
+
 const noLimits: CallOptions = {};
 
 /** The state of one session. */
@@ -54,7 +70,7 @@ export class SessionCore {
   /** Its objects. */
   readonly work: UnitOfWork;
   /** The owner of its objects. */
-  readonly owner: { closed: boolean } = { closed: false };
+  readonly owner: SessionOwner = { closed: false, loader: undefined };
   /** The streams that are being read. */
   readonly streams: Set<SessionStream> = new Set();
   /** The open transaction. */

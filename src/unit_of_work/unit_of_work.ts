@@ -390,6 +390,7 @@ function assertWritable({ readOnly, name }: Mapper, verb: string): void {
 function detach(state: InstanceState): void {
   state.status = "detached";
   state.owner = undefined;
+  state.peers = undefined;
 }
 
 /** Undoes what was assigned since the snapshot: columns, collections and references. */

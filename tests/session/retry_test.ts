@@ -186,7 +186,7 @@ eachEngine("begin() refuses retries that make no sense", async ({ target }) => {
   await assertRejects(() => session.begin(() => {}, { retries: -1 }), InputError, "retries");
   await assertRejects(() => session.begin(() => {}, { retryDelay: NaN }), InputError, "retryDelay");
   await assertRejects(
-    () => session.begin({ retries: 2 } as Record<string, never>),
+    () => session.begin({ retries: 2 } as never),
     InputError,
     "needs a function",
   );

@@ -1,0 +1,90 @@
+/**
+ * `lazy()`: relations as promises, loaded when they are asked for.
+ *
+ * @module
+ */
+
+import { DetachedInstanceError, InputError } from "../errors.ts";
+import { addPath, noPaths } from "../loading/paths.ts";
+import { isLoaded } from "../loading/related.ts";
+import { Managed } from "../mapper/instance_state.ts";
+import type { Declarations, RelationNames, Unloaded } from "../mapper/types.ts";
+import { describe } from "../sql/expression.ts";
+import type { SessionOwner } from "./session_core.ts";
+
+/** The relations of an entity as promises. */
+export type Lazy<E> = {
+  readonly [K in RelationNames<Declarations<E>> & keyof Declarations<E>]: Promise<
+    Exclude<Declarations<E>[K], Unloaded>
+  >;
+};
+
+/**
+ * The relations of an object as promises: `await lazy(author).books`.
+ *
+ * A relation that is not loaded is loaded for all objects that came with this one, from the same
+ * query or the same relation, so that a loop over them costs one statement and not one a turn. One
+ * that is loaded costs none.
+ *
+ * @throws {DetachedInstanceError} by its promise, when the object has no session any more.
+ * @throws {InstanceStateError} by its promise, when the object was not stored yet.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, hasMany, integer, lazy } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Author extends entity("authors", {
+ *   id: integer().primaryKey().generated(),
+ *   books: hasMany<Book>("books.authorId"),
+ * }) {}
+ * class Book extends entity("books", {
+ *   id: integer().primaryKey().generated(),
+ *   authorId: integer().references("authors.id"),
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * session.addAll([1, 2, 3].map((n) => new Author({ books: Array.from({ length: n }, () => new Book({})) })));
+ * await session.commit();
+ *
+ * await using other = engine.session();
+ * let statements = 0;
+ * engine.on("statement", () => statements++);
+ * const counts: number[] = [];
+ * for (const author of await other.query(Author).orderBy((a) => a.id.asc()).all()) {
+ *   counts.push((await lazy(author).books).length);
+ * }
+ * assertEquals([counts, statements], [[1, 2, 3], 2]);
+ * ```
+ */
+export function lazy<E extends object>(object: E): Lazy<E> {
+  if (!Managed.is(object)) {
+    throw new InputError(`lazy() expects an entity, found ${describe(object)}`, {
+      hint: "Pass an object that a session loaded",
+    });
+  }
+  return new Proxy(Object.create(null), {
+    // Not `then`: awaiting the relations as a whole asks for it, and means none of them.
+    get: (_target, name) =>
+      typeof name === "string" && name !== "then" ? related(object, name) : undefined,
+  });
+}
+
+async function related(object: object, property: string): Promise<unknown> {
+  const state = Managed.stateOf(object);
+  const read = (): unknown => (object as Record<string, unknown>)[property];
+  if (state === undefined) return read();
+  const tree = addPath(noPaths, state.mapper, property);
+  if (tree.size > 0 && !isLoaded(object, property)) {
+    const { loader } = (state.owner ?? {}) as Partial<SessionOwner>;
+    if (loader === undefined) {
+      throw new DetachedInstanceError(
+        `"${state.mapper.name}.${property}" was not loaded, and its object has no session`,
+        { hint: `Load it with .selectin("${property}") while the session is open` },
+      );
+    }
+    await loader.loadForPeers(object, tree);
+  }
+  return read();
+}

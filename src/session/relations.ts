@@ -1,0 +1,104 @@
+/**
+ * Relations of objects that a session has already: loaded or counted afterwards, for many at once.
+ *
+ * @module
+ */
+
+import { InputError, InstanceStateError } from "../errors.ts";
+import type { CallOptions } from "../dialect/driver.ts";
+import { countRelated } from "../loading/counts.ts";
+import { type PathTree, type Refinement, relationsOf } from "../loading/paths.ts";
+import { type Loader, loadPaths } from "../loading/selectin.ts";
+import { Managed } from "../mapper/instance_state.ts";
+import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
+import type { RelationLoader, SessionCore } from "./session_core.ts";
+
+/**
+ * The relation to be counted.
+ *
+ * @throws {InputError} when there is none of that name, or it leads to one object.
+ */
+export function countedRelation(mapper: Mapper, name: unknown): MappedRelation {
+  const [relation, ...more] = relationsOf(mapper, name);
+  if (more.length === 0 && isToMany(relation!)) return relation!;
+  throw new InputError(`"${name}" of ${mapper.name} is no relation to many: nothing to count`, {
+    hint: "Name one relation to many, without a path",
+  });
+}
+
+/** Loads relations for one session. */
+export class Relations implements RelationLoader {
+  readonly #core: SessionCore;
+
+  /** Loads for the session of `core`. */
+  constructor(core: SessionCore) {
+    this.#core = core;
+    core.owner.loader = this;
+  }
+
+  /** Loads what of a tree is not loaded yet. When nothing is missing, nothing is sent. */
+  load(objects: readonly object[], tree: PathTree): Promise<void> {
+    return this.#inTurn((loader) => {
+      for (const object of objects) this.#assertManaged(object);
+      return loadPaths(objects, tree, { ...loader, onlyMissing: true });
+    });
+  }
+
+  /** Loads one relation of an object, and of those that one result gave along with it. */
+  loadForPeers(object: object, tree: PathTree): Promise<void> {
+    return this.#inTurn((loader) => {
+      this.#assertManaged(object);
+      const peers = Managed.stateOf(object)!.peers?.filter((peer) => this.#isManaged(peer)) ?? [];
+      return loadPaths([object, ...peers], tree, { ...loader, onlyMissing: true });
+    });
+  }
+
+  /** The numbers of related objects, in the order of the objects. */
+  count(
+    objects: readonly object[],
+    relation: MappedRelation,
+    refinement: Pick<Refinement, "source" | "where">,
+  ): Promise<number[]> {
+    return this.#inTurn((loader) => {
+      for (const object of objects) this.#assertManaged(object);
+      return countRelated(objects, relation, refinement, loader);
+    });
+  }
+
+  /** What is missing is asked when it is this call's turn: one before it may have loaded it. */
+  async #inTurn<T>(work: (loader: Loader) => Promise<T>): Promise<T> {
+    const core = this.#core;
+    core.assertOpen();
+    const call: CallOptions = core.limits({});
+    return await core.turnstile.exclusive(async (borrow) => {
+      if (core.transaction !== undefined) await core.autoflush(await borrow(), call);
+      return await work({
+        owner: core.owner,
+        identityMap: core.work.identityMap,
+        dialect: core.context.dialect.name,
+        select: async (select) => {
+          const connection = await borrow();
+          call.signal?.throwIfAborted();
+          return (await connection.run(core.context.dialect.compile(select), call)).rows;
+        },
+      });
+    }, call);
+  }
+
+  #isManaged(object: object): boolean {
+    const state = Managed.stateOf(object);
+    return state?.owner === this.#core.owner && state.status === "persistent";
+  }
+
+  #assertManaged(object: object): void {
+    if (this.#isManaged(object)) return;
+    const mapper = this.#core.context.registry.mapperOf(object);
+    const state = Managed.stateOf(object);
+    const elsewhere = state?.owner !== undefined && state.owner !== this.#core.owner;
+    throw new InstanceStateError(
+      `The relations of ${mapper.describe(object)} cannot be loaded: it is ` +
+        `${state?.status ?? "transient"}${elsewhere ? " in another session" : ""}`,
+      { hint: "Load the object itself in this session first" },
+    );
+  }
+}
