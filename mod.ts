@@ -170,8 +170,9 @@ export type { TypeName, TypeNames } from "./src/sql/wire.ts";
 
 // Entities: columns, relations, and what the compiler knows of them.
 export { Embedded, embedded, type EmbeddedFields } from "./src/mapper/embedded.ts";
-export { entity, type EntityBase } from "./src/mapper/define.ts";
+export { type ComputedEntityBase, entity, type EntityBase } from "./src/mapper/define.ts";
 export type {
+  ComputedOptions,
   EntityOptions,
   ForeignKeyOptions,
   IndexOptions,
@@ -312,6 +313,9 @@ export { createAll, dropAll } from "./src/session/create_all.ts";
 export type {
   ColumnNames,
   ColumnRefs,
+  Computed,
+  ComputedFields,
+  ComputedInstance,
   Declarations,
   Declared,
   Field,

@@ -6,6 +6,7 @@
  */
 
 import { DecodeError } from "../errors.ts";
+import { computedReader } from "../mapper/computed.ts";
 import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { RowShape } from "../mapper/row_shape.ts";
@@ -36,6 +37,7 @@ export function hydrate(
   const shape = mapper.shape(target.dialect);
   const { fill, keyOf } = shape;
   const { owner, added } = target;
+  const computed = computedReader(mapper, target.dialect);
   const map = target.identityMap.of(mapper);
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
@@ -45,6 +47,7 @@ export function hydrate(
   try {
     for (; i < rows.length; i++) {
       const row = rows[i]!;
+      const values = computed?.cut(row);
       const key = keyOf(row);
       let object = map.get(key);
       if (object === undefined) {
@@ -60,6 +63,7 @@ export function hydrate(
       } else {
         bringUpToDate(object, row, shape, peers);
       }
+      if (values !== undefined) computed!.fill(object, values);
       objects[i] = object;
       if (peers !== undefined) peers[i] = object;
     }

@@ -7,6 +7,7 @@
 
 import { Managed } from "../mapper/instance_state.ts";
 import { membersOf } from "../unit_of_work/links.ts";
+import { computedNodes } from "../mapper/computed.ts";
 import { columnRef } from "../mapper/definition.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
@@ -244,17 +245,24 @@ function countValue(count: NonNullable<SelectNode["limit"]>, label: string): Nod
 
 const allColumns = new WeakMap<Mapper, SelectNode>();
 
+/** The columns of rows that become objects. */
+export function entityColumns(mapper: Mapper, source: TableSource): Node[] {
+  return [
+    ...mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]),
+    ...computedNodes(mapper, source),
+  ];
+}
+
 /** `select all columns from table`, made once for each mapper. */
 export function selectAll(mapper: Mapper, source: TableSource = mapper.source): SelectNode {
   if (source !== mapper.source) {
-    const columns = mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]);
-    return { ...selectAll(mapper), columns, from: source };
+    return { ...selectAll(mapper), columns: entityColumns(mapper, source), from: source };
   }
   let select = allColumns.get(mapper);
   if (select === undefined) {
     select = {
       kind: "select",
-      columns: mapper.eager.map(({ defined }) => columnRef(defined, mapper.source)[nodeOf]),
+      columns: entityColumns(mapper, mapper.source),
       from: mapper.source,
       where: undefined,
       orderBy: [],

@@ -15,6 +15,7 @@ import { didYouMean } from "../util/nearest.ts";
 import {
   columnRef,
   type DefinedColumn,
+  type DefinedComputed,
   type DefinedGroup,
   type DefinedRelation,
   type Definition,
@@ -24,12 +25,12 @@ import {
 import { Embedded, type EmbeddedFields } from "./embedded.ts";
 import { defineAccessors } from "./group_accessors.ts";
 import { guard } from "./guard.ts";
-import type { AnyEntityOptions, EntityOptions } from "./entity_options.ts";
+import type { AnyEntityOptions, ComputedOptions, EntityOptions } from "./entity_options.ts";
 import { Managed } from "./instance_state.ts";
 import { Relation } from "./relation.ts";
 import { snakeCase } from "./snake_case.ts";
 import { toJson } from "./to_json.ts";
-import type { ColumnRefs, Fields, Init, Instance } from "./types.ts";
+import type { ColumnRefs, ComputedInstance, Fields, Init, Instance } from "./types.ts";
 
 /** What `entity()` returns: a class to extend. */
 export interface EntityBase<F extends Fields> extends HasNode {
@@ -38,6 +39,22 @@ export interface EntityBase<F extends Fields> extends HasNode {
   /** The declarations. */
   readonly fields: F;
   /** The columns as expressions, for the `sql` tag: `${Author.c.name}`. */
+  readonly c: ColumnRefs<F>;
+  /**
+   * The declarations, prepared.
+   *
+   * @internal
+   */
+  readonly [definitionOf]: Definition;
+}
+
+/** As `EntityBase`, of an entity with computed columns; `C` are their values. */
+export interface ComputedEntityBase<F extends Fields, C> extends HasNode {
+  /** Makes a new object; it has its computed columns when it is loaded. */
+  new (init: Init<F>): ComputedInstance<F, C>;
+  /** The declarations. */
+  readonly fields: F;
+  /** The columns as expressions, for the `sql` tag. */
   readonly c: ColumnRefs<F>;
   /**
    * The declarations, prepared.
@@ -88,6 +105,48 @@ const RESERVED = new Set([
 export function entity<const F extends Fields>(
   table: string,
   fields: F,
+  options?: EntityOptions<NoInfer<F>>,
+): EntityBase<F>;
+/**
+ * An entity with computed columns: values that queries work out from other columns and from
+ * relations. They come with each object, can be used wherever a column can, and are never written.
+ * Two entities that each compute from columns of the other are a circle for the compiler: let one
+ * of them do it, or say the type with `sql`.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, belongsTo, createAll, entity, hasMany, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Author extends entity("authors", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ *   books: hasMany<Book>("books.authorId"),
+ * }, { computed: { bookCount: (a) => a.books.count() } }) {}
+ * class Book extends entity("books", {
+ *   id: integer().primaryKey().generated(),
+ *   authorId: integer().references("authors.id"),
+ *   author: belongsTo<Author>("authorId"),
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * session.add(new Author({ name: "Ada", books: [new Book({}), new Book({})] }));
+ * session.add(new Author({ name: "Bob" }));
+ * await session.commit();
+ *
+ * const [ada] = await session.query(Author).where((a) => a.bookCount.gt(1)).all();
+ * assertEquals([ada?.name, ada?.bookCount], ["Ada", 2]);
+ * ```
+ */
+export function entity<const F extends Fields, C>(
+  table: string,
+  fields: F,
+  options: ComputedOptions<NoInfer<F>, C>,
+): ComputedEntityBase<F, C>;
+export function entity<const F extends Fields>(
+  table: string,
+  fields: F,
   options: EntityOptions<NoInfer<F>> = {},
 ): EntityBase<F> {
   const definition = define(table, fields, options as AnyEntityOptions);
@@ -129,6 +188,7 @@ function compileClass(definition: Definition): new (init: unknown, row?: WireRow
   const declared = [
     ...definition.columns.filter(({ spec, group }) => !spec.deferred && group === undefined),
     ...definition.groups,
+    ...definition.computed,
   ].map(({ property }) => `${JSON.stringify(property)};`);
   const source = `return class Entity extends Managed {
     ${declared.join("\n")}
@@ -182,14 +242,35 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
       });
     }
   }
+  const computed = computedOf(table, fields, options);
   return {
     source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
     tableName: table,
     columns,
     groups,
     relations,
+    computed,
     options,
   };
+}
+
+function computedOf(
+  table: string,
+  fields: Fields,
+  { computed = {} }: AnyEntityOptions,
+): DefinedComputed[] {
+  return Object.entries(computed).map(([property, of]) => {
+    const label = `The computed column "${table}.${property}"`;
+    if (typeof of !== "function") {
+      throw new InputError(`${label} is ${describe(of)} and must be a function`, {
+        hint: `Write it as { computed: { ${property}: (a) => a.books.count() } }`,
+      });
+    }
+    if (RESERVED.has(property) || Object.hasOwn(fields, property)) {
+      throw new InputError(`${label} has the name of something else`, { hint: "Rename it" });
+    }
+    return { property, of };
+  });
 }
 
 function defineGroup(
@@ -249,7 +330,7 @@ function filtersOf(
   };
 }
 
-const OPTIONS = ["unique", "indexes", "checks", "foreignKeys", "filters", "readOnly"];
+const OPTIONS = ["unique", "indexes", "checks", "foreignKeys", "filters", "readOnly", "computed"];
 
 function checkOptions(table: string, options: AnyEntityOptions): void {
   for (const name of Object.keys(options)) {

@@ -35,6 +35,14 @@ export interface DefinedGroup {
   readonly columns: readonly DefinedColumn[];
 }
 
+/** A computed column as declared. */
+export interface DefinedComputed {
+  /** The property. */
+  readonly property: string;
+  /** The expression, given the entity's columns and relations. */
+  readonly of: (refs: never) => unknown;
+}
+
 /** A relation as declared. */
 export interface DefinedRelation {
   /** The property. */
@@ -55,6 +63,8 @@ export interface Definition {
   readonly groups: readonly DefinedGroup[];
   /** The relations, in order of declaration. */
   readonly relations: readonly DefinedRelation[];
+  /** The columns that queries compute. */
+  readonly computed: readonly DefinedComputed[];
   /** What concerns the entity as a whole. */
   readonly options: AnyEntityOptions;
 }

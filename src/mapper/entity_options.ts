@@ -5,8 +5,8 @@
  */
 
 import type { ReferentialAction } from "../schema/column.ts";
-import type { Condition } from "../sql/expression.ts";
-import type { ColumnNames, ColumnRefs } from "./types.ts";
+import type { Condition, Expression } from "../sql/expression.ts";
+import type { ColumnNames, ColumnRefs, RefsOf } from "./types.ts";
 
 /** An index of several columns, or one with a condition. */
 export interface IndexOptions<N> {
@@ -53,6 +53,16 @@ export interface EntityOptions<F> {
   readonly readOnly?: boolean | undefined;
 }
 
+/** Options with computed columns; `C` are their values, by name. */
+export interface ComputedOptions<F, C> extends EntityOptions<F> {
+  /**
+   * Columns that every query works out from the others and from relations, by name:
+   * `{ bookCount: (a) => a.books.count() }`. They come with the object, as of the moment it was read,
+   * can be used in conditions, orders and `select()`, and are never written. A new object has none.
+   */
+  readonly computed: { readonly [K in keyof C]: (entity: RefsOf<F>) => Expression<C[K]> };
+}
+
 /** The options, of whichever entity. */
 export interface AnyEntityOptions {
   /** See `EntityOptions`. */
@@ -67,4 +77,6 @@ export interface AnyEntityOptions {
   readonly filters?: { readonly [name: string]: (columns: never) => Condition } | undefined;
   /** See `EntityOptions`. */
   readonly readOnly?: boolean | undefined;
+  /** See `ComputedOptions`. */
+  readonly computed?: { readonly [name: string]: (refs: never) => unknown } | undefined;
 }

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { ConfigError, InputError, MappingError } from "../errors.ts";
+import { ConfigError, InputError, MappingError, SluiceError } from "../errors.ts";
 import type { Table } from "../schema/table.ts";
 import { describe } from "../sql/expression.ts";
 import type { WireRow } from "../sql/wire.ts";
+import { computedNodes } from "./computed.ts";
 import { type Definition, definitionOf, type Fill } from "./definition.ts";
 import type { MappedColumn } from "./mapped_column.ts";
 import { Mapper } from "./mapper.ts";
@@ -36,6 +37,8 @@ export class Registry {
     this.#byClass = new Map(this.mappers.map((mapper) => [mapper.entityClass, mapper]));
     const resolver = new Resolver(this.mappers);
     const problems = [...check(this.mappers), ...resolver.resolve()];
+    // Their expressions follow relations, which are there when nothing is wrong with them.
+    if (problems.length === 0) problems.push(...checkComputed(this.mappers));
     const written = this.mappers.filter((mapper) => !mapper.readOnly);
     this.tables = [...written.map((mapper) => mapper.table), ...resolver.associations.values()];
     if (problems.length > 0) throw new MappingError(problems);
@@ -132,13 +135,26 @@ function* checkColumns(mapper: Mapper): Generator<string> {
   }
 }
 
+function* checkComputed(mappers: readonly Mapper[]): Generator<string> {
+  for (const mapper of mappers) {
+    try {
+      computedNodes(mapper, mapper.source);
+    } catch (error) {
+      const { message, hint } = error as Partial<SluiceError>;
+      yield error instanceof SluiceError
+        ? `${message}; ${hint}`
+        : `The computed columns of ${mapper.name} cannot be made: ${message}`;
+    }
+  }
+}
+
 /** Makes an object as the hydrator does, to see that the class lets it. */
 function* checkClass(mapper: Mapper): Generator<string> {
   const mark = {};
   let filled = false;
   const probe: Fill = (object) => {
     filled = true;
-    for (const { property } of mapper.columns) {
+    for (const { property } of [...mapper.columns, ...mapper.definition.computed]) {
       (object as Record<string, unknown>)[property] = mark;
     }
   };
@@ -156,7 +172,8 @@ function* checkClass(mapper: Mapper): Generator<string> {
     return;
   }
   const overwritten = [
-    ...mapper.columns.filter(({ property }) => object[property] !== mark),
+    ...[...mapper.columns, ...mapper.definition.computed]
+      .filter(({ property }) => object[property] !== mark),
     ...mapper.definition.relations.filter(({ property }) => Object.hasOwn(object, property)),
   ];
   for (const { property } of overwritten) {

@@ -13,7 +13,8 @@ import { Managed } from "./instance_state.ts";
  * again inside itself is left out there.
  */
 export function toJson(object: object, definition: Definition): unknown {
-  const plain = definition.relations.every(({ property }) => !Object.hasOwn(object, property)) &&
+  const plain = definition.computed.length === 0 &&
+    definition.relations.every(({ property }) => !Object.hasOwn(object, property)) &&
     definition.columns.every(({ spec }) =>
       spec.type.name !== "bigint" && spec.type.name !== "bytes"
     );

@@ -13,6 +13,7 @@ import type { Relation } from "./relation.ts";
 
 declare const loading: unique symbol;
 declare const declared: unique symbol;
+declare const computedValue: unique symbol;
 
 /** The type of a relation that was not loaded. Reading through it does not compile. */
 export interface Unloaded {
@@ -66,6 +67,7 @@ export type PropertyOf<F> = F extends Relation<"many", infer E> ? Many<E>
   : F extends Embedded<infer G, infer N> ? Group<G> | N
   // deno-lint-ignore no-explicit-any -- matches every deferred column
   : F extends DeferredColumn<any, any> ? ValueOf<F> | Deferred
+  : F extends Computed<infer T> ? T
   : ValueOf<F>;
 
 /** The object of a group of columns. */
@@ -102,6 +104,25 @@ export type Init<F> =
 
 /** An instance: a property a field. */
 export type Instance<F> = { -readonly [K in keyof F]: PropertyOf<F[K]> } & Declared<F>;
+
+/** The declaration of a column that queries compute: read, and never written. */
+export interface Computed<T> {
+  /**
+   * For the compiler's eyes only.
+   *
+   * @internal
+   */
+  readonly [computedValue]: T;
+}
+
+/** The declarations of computed columns, given their values. */
+export type ComputedFields<C> = { readonly [K in keyof C]: Computed<C[K]> };
+
+/** An instance of an entity with computed columns. */
+export type ComputedInstance<F, C> =
+  & { -readonly [K in keyof F]: PropertyOf<F[K]> }
+  & { readonly [K in keyof C]: C[K] }
+  & Declared<F & ComputedFields<C>>;
 
 /** Carries an entity's declarations to the query types, for the compiler's eyes only. */
 export interface Declared<F> {
@@ -216,6 +237,7 @@ export type RefOf<F, N> = F extends Relation<"many", infer E> ? ManyRef<E>
   : F extends Relation<"one", infer E>
     ? (null extends E ? NullableRef<NonNullable<E>> : [N] extends [never] ? Ref<E> : NullableRef<E>)
   : F extends Embedded<infer G, infer M> ? RefsOf<G, N | M>
+  : F extends Computed<infer T> ? Expression<T | N>
   : Expression<ValueOf<F> | N>;
 
 /**

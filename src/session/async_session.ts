@@ -41,7 +41,7 @@ import type {
 } from "./bulk/types.ts";
 import { Query, type QueryRunner } from "./query.ts";
 import { runnerOf } from "./queries/binding.ts";
-import { isActive } from "./queries/callbacks.ts";
+import { isActive } from "../mapper/callbacks.ts";
 import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
 import { pathsOf, planFor } from "./query_plan.ts";

@@ -49,7 +49,7 @@ import type {
   BatchProgress,
   EachBatchOptions,
 } from "./batches/batches.ts";
-import { within } from "./queries/callbacks.ts";
+import { within } from "../mapper/callbacks.ts";
 import { type Binding, bindStatement, rebind } from "./queries/binding.ts";
 import { checkCount, countNode } from "./queries/counts.ts";
 import { Ends } from "./queries/ends.ts";
@@ -62,7 +62,7 @@ import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
 import type { NullableSelection, Selection } from "./queries/selection.ts";
 import { pathsOf, planFor, type QueryPlan, selectOf } from "./query_plan.ts";
-import { refsOf } from "./refs.ts";
+import { refsOf } from "../mapper/refs.ts";
 
 /** What a query needs of its session. */
 export interface QueryRunner {

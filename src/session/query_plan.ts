@@ -1,16 +1,9 @@
 /** What a query asks for, as plain data. @module */
 
 import type { PathTree } from "../loading/paths.ts";
+import { entityColumns } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import { columnRef } from "../mapper/definition.ts";
-import {
-  type LockNode,
-  type Node,
-  nodeOf,
-  type OrderNode,
-  type SelectNode,
-  type TableSource,
-} from "../sql/node.ts";
+import type { LockNode, Node, OrderNode, SelectNode, TableSource } from "../sql/node.ts";
 import type { Binding } from "./queries/binding.ts";
 import type { CountNode } from "./queries/counts.ts";
 
@@ -71,6 +64,5 @@ export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
   const { where, orderBy, limit, offset, lock, unfiltered, source, mapper } = plan;
   const whole = { ...base, where, orderBy, limit, offset, lock, unfiltered };
   if (source === mapper.source) return whole;
-  const columns = mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]);
-  return { ...whole, columns, from: source };
+  return { ...whole, columns: entityColumns(mapper, source), from: source };
 }

@@ -32,7 +32,7 @@ import { orderNodes } from "../../sql/operand.ts";
 import { resolveType } from "../../dialect/type_names.ts";
 import { writeAnything, type WriteJson } from "../json_lines.ts";
 import { type Binding, bindStatement, rebind } from "./binding.ts";
-import { within } from "./callbacks.ts";
+import { within } from "../../mapper/callbacks.ts";
 import { expressions, type OrderTerms, withWhere } from "./clauses.ts";
 import { checkCount, countNode } from "./counts.ts";
 import { Ends } from "./ends.ts";

@@ -38,7 +38,7 @@ import {
 import { expressionIn } from "../../sql/operand.ts";
 import { didYouMean } from "../../util/nearest.ts";
 import type { RequiredColumns } from "../bulk/types.ts";
-import { within } from "./callbacks.ts";
+import { within } from "../../mapper/callbacks.ts";
 import { Cte, selectionOf } from "./rows.ts";
 import {
   planSelection,

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { InputError, UsageError } from "../../errors.ts";
-import { describe } from "../../sql/expression.ts";
-import type { Source } from "../../sql/node.ts";
+import { InputError, UsageError } from "../errors.ts";
+import { describe } from "../sql/expression.ts";
+import type { Source } from "../sql/node.ts";
 
 const active: Source[] = [];
 

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { columnRef, placeRef } from "../mapper/definition.ts";
-import { joinCondition } from "../mapper/join_condition.ts";
-import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
-import type { ManyRef, Ref } from "../mapper/types.ts";
+import { columnRef, placeRef } from "./definition.ts";
+import { joinCondition } from "./join_condition.ts";
+import { isToMany, type MappedRelation, type Mapper } from "./mapper.ts";
+import type { ManyRef, Ref } from "./types.ts";
 import { avg, count, max, min, sum } from "../sql/aggregates.ts";
 import { allOf, type Condition, conditionNode, Expression } from "../sql/expression.ts";
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
-import { within } from "./queries/callbacks.ts";
+import { within } from "./callbacks.ts";
 
 const made = new WeakMap<Mapper, WeakMap<TableSource, Record<string, unknown>>>();
 
@@ -34,6 +34,10 @@ function makeRefs(mapper: Mapper, source: TableSource): Record<string, unknown> 
     Object.defineProperty(result, relation.property, {
       get: () => ref ??= relationRef(relation, source),
     });
+  }
+  for (const { property, of } of mapper.definition.computed) {
+    let ref: unknown;
+    Object.defineProperty(result, property, { get: () => ref ??= of(result as never) });
   }
   return result;
 }

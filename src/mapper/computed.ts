@@ -1,0 +1,72 @@
+/**
+ * Computed columns: values that every query of an entity works out from its other columns and its
+ * relations. They are selected with the row, and never written.
+ *
+ * @module
+ */
+
+import { resolveType } from "../dialect/type_names.ts";
+import { InputError } from "../errors.ts";
+import { describe } from "../sql/expression.ts";
+import { type Node, type TableSource, typeOf } from "../sql/node.ts";
+import { expressionIn } from "../sql/operand.ts";
+import type { DialectName, WireRow } from "../sql/wire.ts";
+import type { DefinedComputed } from "./definition.ts";
+import type { Mapper } from "./mapper.ts";
+import { refsOf } from "./refs.ts";
+
+/** The expressions of the computed columns of a source. */
+export function computedNodes(mapper: Mapper, source: TableSource): Node[] {
+  const { computed } = mapper.definition;
+  if (computed.length === 0) return [];
+  const refs = refsOf(mapper, source);
+  return computed.map((each) => nodeFor(each, refs[each.property], mapper));
+}
+
+function nodeFor({ property }: DefinedComputed, given: unknown, mapper: Mapper): Node {
+  const node = expressionIn(given);
+  const name = `The computed column "${mapper.name}.${property}"`;
+  if (node === undefined) {
+    throw new InputError(`${name} is ${describe(given)}, and no expression`, {
+      hint: `Write it as { computed: { ${property}: (a) => a.books.count() } }`,
+    });
+  }
+  if (typeOf(node) === undefined) {
+    throw new InputError(`${name} has no known type`, {
+      hint: "Say what type it has with .typed(), or convert it with .cast()",
+    });
+  }
+  return node;
+}
+
+/** Takes the computed columns off a row, and gives the object their values. */
+export type TakeComputed = (object: object, row: WireRow) => void;
+
+/**
+ * What takes the computed columns off the end of a row; undefined for an entity without any. They
+ * are no part of an object's snapshot, since they are not written.
+ */
+export function computedReader(mapper: Mapper, dialect: DialectName): {
+  /** Takes the wire values off; undefined for a row that was read without them. */
+  readonly cut: (row: WireRow) => WireRow | undefined;
+  /** Gives an object the values. */
+  readonly fill: TakeComputed;
+} | undefined {
+  const { computed } = mapper.definition;
+  if (computed.length === 0) return undefined;
+  const decoders = computedNodes(mapper, mapper.source).map((node) =>
+    resolveType(typeOf(node)!).codec[dialect]
+  );
+  const width = mapper.eager.length + computed.length;
+  return {
+    cut: (row) => row.length < width ? undefined : row.splice(mapper.eager.length, computed.length),
+    fill(object, wires) {
+      computed.forEach(({ property }, i) => {
+        const wire = wires[i]!;
+        (object as Record<string, unknown>)[property] = wire === null
+          ? null
+          : decoders[i]!.decode(wire);
+      });
+    },
+  };
+}
