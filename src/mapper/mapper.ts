@@ -93,6 +93,8 @@ export class Mapper {
   readonly eager: readonly MappedColumn[];
   /** The primary key's columns. */
   readonly primaryKey: readonly MappedColumn[];
+  /** Index of the column that tells whether a row was changed meanwhile; -1: there is none. */
+  readonly versionIndex: number;
   /** Objects are loaded and never stored. */
   readonly readOnly: boolean;
   /** The relations by property. */
@@ -116,6 +118,7 @@ export class Mapper {
     this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
+    this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version);
     this.readOnly = definition.options.readOnly ?? false;
     this.table = {
       schema: definition.source.schema,
