@@ -229,6 +229,21 @@ async function _refinementsAreTyped(session: AsyncSession) {
   authors.selectin("books", async (q) => await q.all());
 }
 
+async function _joinedLoadsAsSelectinDoes(session: AsyncSession) {
+  const book = await session.query(Book).joined("author.country", "reviews").one();
+  book.author.country?.name satisfies string | undefined;
+  book.reviews[0]!.stars satisfies number;
+  const author = await session.query(Author)
+    .joined("books", (q) => q.where((b) => b.price.gt("1")).joined("author"))
+    .selectin("books.reviews").one();
+  takesLoaded(author);
+  author.books[0]!.author.name satisfies string;
+  // @ts-expect-error not loaded
+  author.books[0]!.author.books.length;
+  // @ts-expect-error no such relation
+  session.query(Book).joined("tags");
+}
+
 async function _loadedAfterwards(session: AsyncSession, author: Author, book: Book) {
   const [loaded] = await session.load([author], "books.reviews", "country");
   loaded!.titles();

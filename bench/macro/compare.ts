@@ -8,8 +8,6 @@
 
 import { parseArgs } from "node:util";
 import { cpuUsage } from "node:process";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { type Contenders, open } from "../support/contenders.ts";
 import { peakMemory } from "../support/memory.ts";
 import { check, type Workload } from "../support/workload.ts";
@@ -27,11 +25,6 @@ const only = values.only?.split(",");
 const rounds = Number(values.rounds);
 const workloads = [getByKey, loadTracked, selectin, stream, bulkInsert, commitNew]
   .filter(({ name }) => only?.includes(name) ?? true);
-
-setFlagsFromString("--expose-gc");
-// Collecting between the rounds must not age compiled code until it is thrown away.
-setFlagsFromString("--no-flush-bytecode");
-const collectGarbage: () => void = runInNewContext("gc");
 
 /** Unmeasured rounds at the start: what is compiled, planned and cached settles. */
 const WARM_UP = 2;
@@ -51,8 +44,6 @@ async function measure(workload: Workload, { sql, engine }: Contenders): Promise
   };
   const run = async (side: Side, measured: boolean): Promise<void> => {
     await workload.reset?.(sql);
-    // The garbage of one is not to be cleared in the time of the other.
-    collectGarbage();
     const { wall, cpu } = times[side];
     const before = cpuUsage();
     const started = performance.now();

@@ -48,6 +48,8 @@ export interface UpdateShape {
   readonly keys: readonly TableColumn[];
   /** The columns that are set. */
   readonly columns: readonly TableColumn[];
+  /** The columns that are read back of every row that was there, in any order; absent: none. */
+  readonly returning?: readonly TableColumn[] | undefined;
 }
 
 /** What several rows are deleted by. */
@@ -56,6 +58,8 @@ export interface DeleteShape {
   readonly table: Table;
   /** The columns that identify a row. */
   readonly keys: readonly TableColumn[];
+  /** The columns that are read back of every row that was there, in any order; absent: none. */
+  readonly returning?: readonly TableColumn[] | undefined;
 }
 
 /** A statement, and how many of the given rows it covers. */

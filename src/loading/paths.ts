@@ -30,6 +30,8 @@ export interface Refinement {
 export interface PathNode {
   /** The relation. */
   readonly relation: MappedRelation;
+  /** In the statement that loads its parents, or with one of its own. */
+  readonly strategy: "joined" | "selectin";
   /** Which of its objects; absent: all. */
   readonly refinement: Refinement | undefined;
   /** The next steps. */
@@ -39,14 +41,18 @@ export interface PathNode {
 /** Relations to load, by property. */
 export type PathTree = ReadonlyMap<string, PathNode>;
 
-/** What becomes of the last step of a path. */
+/** How a path is loaded, and what becomes of its last step. */
 export type PathEnd = Omit<PathNode, "relation">;
 
 /** Nothing to load. */
 export const noPaths: PathTree = new Map();
 
 /** All of a relation, and nothing from there on. */
-export const wholeRelation: PathEnd = { refinement: undefined, next: noPaths };
+export const wholeRelation: PathEnd = {
+  strategy: "selectin",
+  refinement: undefined,
+  next: noPaths,
+};
 
 /** Paths longer than this are refused: nobody needs them, and requests could ask for them. */
 const MAX_DEPTH = 16;
@@ -80,8 +86,8 @@ export function relationsOf(mapper: Mapper, path: unknown): readonly MappedRelat
 }
 
 /**
- * Adds a path to a tree. Of a relation that is named twice, the later refinement counts; naming it
- * without one, or on the way to another, changes nothing about it.
+ * Adds a path to a tree. Of a relation that is named twice, the later strategy and refinement
+ * count; naming it without a refinement, or on the way to another, leaves it the one it has.
  *
  * @throws {InputError} when the path names no relation.
  */
@@ -100,7 +106,11 @@ function addSteps(
   end: PathEnd,
 ): PathTree {
   const known = tree.get(relation!.property);
-  const added = rest.length === 0 ? end : { ...wholeRelation, next: addSteps(noPaths, rest, end) };
+  const added = rest.length === 0 ? end : {
+    strategy: known?.strategy ?? end.strategy,
+    refinement: undefined,
+    next: addSteps(known?.next ?? noPaths, rest, end),
+  };
   return new Map(tree).set(relation!.property, merged(relation!, known, added));
 }
 
@@ -109,7 +119,8 @@ function merged(relation: MappedRelation, known: PathNode | undefined, added: Pa
   for (const [property, node] of added.next) {
     next.set(property, merged(node.relation, next.get(property), node));
   }
-  return { relation, refinement: added.refinement ?? known?.refinement, next };
+  const { strategy, refinement = known?.refinement } = added;
+  return { relation, strategy, refinement, next };
 }
 
 /** True if a refinement can leave objects out. */

@@ -57,9 +57,9 @@ export function computedReader(mapper: Mapper, dialect: DialectName): {
   const decoders = computedNodes(mapper, mapper.source).map((node) =>
     resolveType(typeOf(node)!).codec[dialect]
   );
-  const width = mapper.eager.length + computed.length;
   return {
-    cut: (row) => row.length < width ? undefined : row.splice(mapper.eager.length, computed.length),
+    cut: (row) =>
+      row.length < mapper.width ? undefined : row.splice(mapper.eager.length, computed.length),
     fill(object, wires) {
       computed.forEach(({ property }, i) => {
         const wire = wires[i]!;

@@ -243,6 +243,7 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
     }
   }
   const computed = computedOf(table, fields, options);
+  checkVersions(table, columns);
   return {
     source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
     tableName: table,
@@ -271,6 +272,25 @@ function computedOf(
     }
     return { property, of };
   });
+}
+
+function checkVersions(table: string, columns: readonly DefinedColumn[]): void {
+  const versions = columns.filter(({ spec }) => spec.version);
+  if (versions.length > 1) {
+    throw new InputError(
+      `"${table}" has ${versions.length} version() columns: ${
+        versions.map(({ property }) => `"${property}"`).join(", ")
+      }`,
+      { hint: "Keep one of them" },
+    );
+  }
+  for (const { label, spec, group } of versions) {
+    if (!spec.nullable && !spec.primaryKey && !spec.generated && !spec.deferred && !group) continue;
+    throw new InputError(
+      `"${label}" is a version() and nullable, a key, generated, deferred or in a group`,
+      { hint: "Declare it as integer().version(), without those" },
+    );
+  }
 }
 
 function defineGroup(

@@ -91,8 +91,12 @@ export class Mapper {
   readonly columns: readonly MappedColumn[];
   /** The columns that are loaded. */
   readonly eager: readonly MappedColumn[];
+  /** How many columns a row has that becomes an object: those that are loaded, and computed ones. */
+  readonly width: number;
   /** The primary key's columns. */
   readonly primaryKey: readonly MappedColumn[];
+  /** Index of the column that tells whether a row was changed meanwhile; -1: there is none. */
+  readonly versionIndex: number;
   /** Objects are loaded and never stored. */
   readonly readOnly: boolean;
   /** The relations by property. */
@@ -114,8 +118,10 @@ export class Mapper {
     const columns = definition.columns.map((column) => mapColumn(column, definition.groups));
     this.eager = columns.filter(({ deferred }) => !deferred);
     this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
+    this.width = this.eager.length + definition.computed.length;
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
+    this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version);
     this.readOnly = definition.options.readOnly ?? false;
     this.table = {
       schema: definition.source.schema,

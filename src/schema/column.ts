@@ -12,6 +12,7 @@ import { arrayColumn } from "./array_type.ts";
 import { customColumn, type CustomType } from "./custom_type.ts";
 import { intervalColumn } from "./interval_type.ts";
 import { checkText } from "./text_rules.ts";
+import { checkVersioned } from "./version.ts";
 import { instantColumn, plainDateColumn, plainDateTimeColumn } from "./temporal_types.ts";
 import {
   bigintColumn,
@@ -75,6 +76,8 @@ export interface ColumnSpec {
   readonly defaultSql: string | undefined;
   /** A foreign key. */
   readonly references: ColumnReference | undefined;
+  /** Tells whether a row was changed meanwhile. */
+  readonly version: boolean;
 }
 
 declare const types: unique symbol;
@@ -143,6 +146,46 @@ export class Column<T, P extends Presence = "required"> {
       });
     }
     return new Column({ ...this.spec, updateValue: value });
+  }
+  /**
+   * The column tells whether a row was changed meanwhile (optimistic concurrency). Every flush that
+   * changes an object gives it a new value, and every update and delete asks for the old one: a
+   * lost update is a `StaleDataError`, and nothing of its transaction is stored.
+   *
+   * Whole numbers count from 1; `timestamptz()` and `instant()` hold the time of the change, which
+   * is always later than the one before. New objects need not be given it.
+   *
+   * @throws {InputError} for a column of another type.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, StaleDataError, text } from "@sluice/orm";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * class Page extends entity("pages", {
+   *   id: integer().primaryKey(),
+   *   body: text(),
+   *   version: integer().version(),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Page] });
+   * await createAll(engine);
+   * await using mine = engine.session();
+   * await using yours = engine.session();
+   * const page = new Page({ id: 1, body: "" });
+   * mine.add(page);
+   * await mine.commit();
+   * assertEquals(page.version, 1);
+   *
+   * const same = await yours.getOrFail(Page, 1);
+   * page.body = "Mine";
+   * await mine.commit();
+   * same.body = "Yours";
+   * await assertRejects(() => yours.commit(), StaleDataError, "Page 1 (version 1)");
+   * ```
+   */
+  version(): Column<T, "optional"> {
+    checkVersioned(this.spec.type);
+    return new Column({ ...this.spec, version: true });
   }
   /**
    * An SQL expression for rows that are given no value, such as `now()`. Trusted text; the value
@@ -240,6 +283,7 @@ function column<T>(type: ColumnType<T>): Column<T> {
     updateValue: undefined,
     defaultSql: undefined,
     references: undefined,
+    version: false,
   });
 }
 

@@ -14,6 +14,7 @@ import {
   type PathEnd,
   type PathTree,
   relationsOf,
+  wholeRelation,
 } from "../loading/paths.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { Result } from "../engine/result.ts";
@@ -40,7 +41,7 @@ import { type HasNode, nodeOf, type SelectNode } from "../sql/node.ts";
 import { orderNodes } from "../sql/operand.ts";
 import { Parameter } from "../sql/parameter.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { selectAll } from "../loading/selectin.ts";
+import { selectAll } from "../loading/select.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type {
   Batches,
@@ -324,20 +325,72 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   selectin<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>>;
   selectin(...paths: readonly unknown[]): Query<E, never> {
-    return this.#loading(paths, "selectin()");
+    return this.#loading(paths, "selectin");
   }
 
-  #loading(given: readonly unknown[], what: string): Query<E, never> {
+  /**
+   * Loads a relation to many in the same statement, but only those objects that the refinement
+   * leaves, in its order. There is no limit per parent: that is for `selectin()`.
+   *
+   * @throws {InputError} when the path names no relation, or one to a single object is to be filtered.
+   */
+  joined<P extends Path<E>, S extends object>(
+    path: P,
+    refine: (related: Query<PathTarget<E, P>>) => Query<PathTarget<E, P>, S>,
+  ): Query<E, WithRefined<R, P, S>>;
+  /**
+   * Loads relations in the same statement, by left joins. Good for relations to one object; a relation
+   * to many repeats its parent's columns in every row, and several of them multiply, where
+   * `selectin()` is the better choice.
+   *
+   * A limit still counts the query's own objects. A stream cannot join relations to many.
+   *
+   * @throws {InputError} when a path names no relation.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, belongsTo, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Author extends entity("authors", { id: integer().primaryKey(), name: text() }) {}
+   * class Book extends entity("books", {
+   *   id: integer().primaryKey(),
+   *   authorId: integer().references("authors.id"),
+   *   author: belongsTo<Author>("authorId"),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * session.add(new Book({ id: 1, author: new Author({ id: 1, name: "Ada" }) }));
+   * await session.commit();
+   *
+   * await using other = engine.session();
+   * const book = await other.query(Book).joined("author").one();
+   * assertEquals(book.author.name, "Ada");
+   * ```
+   */
+  joined<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>>;
+  joined(...paths: readonly unknown[]): Query<E, never> {
+    return this.#loading(paths, "joined");
+  }
+
+  #loading(given: readonly unknown[], strategy: PathEnd["strategy"]): Query<E, never> {
     const { mapper, paths } = this.#plan;
     const refine = given.length === 2 && typeof given[1] === "function" ? given[1] : undefined;
-    const end = refine && this.#refined(given[0], refine as (q: unknown) => unknown, what);
-    const named = end === undefined ? given : given.slice(0, 1);
+    const end = refine === undefined
+      ? { ...wholeRelation, strategy }
+      : this.#refined(given[0], refine as (q: unknown) => unknown, strategy);
+    const named = refine === undefined ? given : given.slice(0, 1);
     const tree = named.reduce((tree: PathTree, path) => addPath(tree, mapper, path, end), paths);
     return new Query<E, never>(this.#runner, { ...this.#plan, paths: tree });
   }
 
   /** What a refinement says of the last step of a path. */
-  #refined(path: unknown, refine: (q: unknown) => unknown, what: string): PathEnd {
+  #refined(
+    path: unknown,
+    refine: (q: unknown) => unknown,
+    strategy: PathEnd["strategy"],
+  ): PathEnd {
     const relation = relationsOf(this.#plan.mapper, path).at(-1)!;
     const { target } = relation;
     const plan = planFor(target, { ...target.source });
@@ -356,12 +409,20 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       .find((name) => rest[name] !== plan[name]);
     if (other !== undefined) {
       throw new InputError(`${other}() has no place in the refinement of "${path}"`, {
-        hint: `Say it of the query itself: query.${what.slice(0, -2)}("${path}", …).${other}(…)`,
+        hint: `Say it of the query itself: query.${strategy}("${path}", …).${other}(…)`,
       });
     }
     const refinement = { where, orderBy, limit, offset, unfiltered, source };
     checkRefinement(path as string, relation, refinement);
-    return { refinement, next: paths };
+    if (strategy === "joined" && (limit ?? offset) !== undefined) {
+      throw new InputError(
+        `A joined relation has no limit per parent, and "${path}" is given one`,
+        {
+          hint: `Use .selectin("${path}", …)`,
+        },
+      );
+    }
+    return { strategy, refinement, next: paths };
   }
 
   /** Locks the rows until the transaction ends; only inside `begin()`. SQLite locks everything anyway. */

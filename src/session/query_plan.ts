@@ -1,7 +1,7 @@
 /** What a query asks for, as plain data. @module */
 
 import type { PathTree } from "../loading/paths.ts";
-import { entityColumns } from "../loading/selectin.ts";
+import { entityColumns } from "../loading/select.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { LockNode, Node, OrderNode, SelectNode, TableSource } from "../sql/node.ts";
 import type { Binding } from "./queries/binding.ts";

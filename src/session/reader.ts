@@ -4,12 +4,14 @@
  * @module
  */
 
-import { InputError } from "../errors.ts";
+import { InputError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { hydrate, type HydrationTarget } from "../loading/hydrate.ts";
-import { type Loader, loadPaths, selectAll } from "../loading/selectin.ts";
+import { build, folds, type Joined, joinPaths } from "../loading/joined.ts";
+import { selectAll } from "../loading/select.ts";
+import { type Loader, loadPaths, loadRest } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { describe } from "../sql/expression.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
@@ -90,18 +92,30 @@ export class Reader implements QueryRunner {
     const call = this.#begun(plan);
     return this.#core.turnstile.run(async (connection) => {
       await this.#core.autoflush(connection, call);
-      const { rows } = await connection.run(this.toSQL(plan), call);
-      const objects = this.#hydrate(plan.mapper, rows, added);
-      if (plan.paths.size > 0) {
-        await loadPaths(objects, plan.paths, this.#loader(plan, connection, call, added));
+      if (plan.paths.size === 0) {
+        const { rows } = await connection.run(this.toSQL(plan), call);
+        return this.#hydrate(plan.mapper, rows, added);
       }
-      return objects;
+      const joined = this.#joined(plan);
+      const { rows } = await connection.run(this.#statement(plan, joined), call);
+      const objects = await this.#build(joined, rows, this.#loader(plan, connection, call, added));
+      // A joined relation repeats its parent in every row.
+      return joined.parts.length === 0 ? objects : [...new Set(objects)];
     }, call);
   }
 
   /** The objects one after the other, read in windows. */
   stream(plan: QueryPlan): SessionStream {
     const call = this.#begun(plan);
+    const collection = folds(plan.paths);
+    if (collection !== undefined) {
+      const { property } = collection;
+      throw new UsageError(
+        `A stream cannot join "${property}", a relation to many: a window could cut it`,
+        { hint: `Use .selectin("${property}"), which loads once per window, or .all()` },
+      );
+    }
+    const joined = this.#joined(plan);
     let release: (() => Promise<void>) | undefined;
     let windows: ReturnType<Connection["windows"]> | undefined;
     let added: object[] = [];
@@ -112,7 +126,8 @@ export class Reader implements QueryRunner {
         this.#core.streams.add(stream);
         await this.#core.turnstile.run(async (connection) => {
           await this.#core.autoflush(connection, call);
-          windows = connection.windows(this.toSQL(plan), { ...call, window: plan.window });
+          const statement = this.#statement(plan, joined);
+          windows = connection.windows(statement, { ...call, window: plan.window });
         }, call);
       },
       next: () =>
@@ -120,11 +135,9 @@ export class Reader implements QueryRunner {
           const next = await windows!.next();
           if (next.done) return [];
           added = [];
-          const objects = this.#hydrate(plan.mapper, next.value.rows, added);
-          if (plan.paths.size > 0) {
-            await loadPaths(objects, plan.paths, this.#loader(plan, connection, call, added));
-          }
-          return objects;
+          const { rows } = next.value;
+          if (plan.paths.size === 0) return this.#hydrate(plan.mapper, rows, added);
+          return await this.#build(joined, rows, this.#loader(plan, connection, call, added));
         }, call),
       passed: () => {
         for (const object of added) {
@@ -174,11 +187,26 @@ export class Reader implements QueryRunner {
 
   /** The statement that would be sent. */
   toSQL(plan: QueryPlan): DriverStatement {
+    return this.#statement(plan, this.#joined(plan));
+  }
+
+  #statement(plan: QueryPlan, { select }: Joined): DriverStatement {
     return bindStatement(
       plan.binding,
       `all ${plan.limit}`,
-      () => this.#core.context.dialect.compile(selectOf(plan, selectAll(plan.mapper))),
+      () => this.#core.context.dialect.compile(select),
     );
+  }
+
+  #joined(plan: QueryPlan): Joined {
+    const select = selectOf(plan, selectAll(plan.mapper));
+    return joinPaths(select, plan.mapper, plan.source, plan.paths);
+  }
+
+  async #build(joined: Joined, rows: WireRow[], loader: Loader): Promise<object[]> {
+    const built = build(joined, rows, loader);
+    await loadRest(built.rest, loader);
+    return built.rows;
   }
 
   /** A walk that gives its rows one by one. */

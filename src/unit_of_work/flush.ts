@@ -9,8 +9,16 @@ import { StaleDataError } from "../errors.ts";
 import type { DeleteShape, Dialect, InsertShape, UpdateShape } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
-import type { Delete, FlushPlan, Insert, PendingKey, Update } from "./flush_plan.ts";
+import {
+  type Delete,
+  type FlushPlan,
+  guardedKeyOf,
+  type Insert,
+  type PendingKey,
+  type Update,
+} from "./flush_plan.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
@@ -161,7 +169,7 @@ function completeUpdate(update: Update): void {
   const state = stateOf(update.object);
   if (update.row.length === 0) {
     update.row.push(...state.row!);
-    (update.key as WireRow).push(...state.shape!.keyIndexes.map((index) => state.row![index]!));
+    (update.key as WireRow).push(...guardedKeyOf(state));
   }
   fillKeys(update.row, update.pendingKeys);
 }
@@ -190,13 +198,19 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
   const { mapper, changed } = group[0]!;
   const shape: UpdateShape = {
     table: mapper.table,
-    keys: mapper.primaryKey,
     columns: changed.map((i) => mapper.columns[i]!),
+    ...guarded(mapper),
   };
   const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
   const statements = target.dialect.updateRows(shape, rows);
   const results = await runAll(target.connection, statements, target.call);
-  checkCount("updated", group, results);
+  checkAll(
+    "updated",
+    group,
+    results,
+    target.dialect,
+    ({ object, row }) => stateOf(object).shape!.keyOf(row),
+  );
   for (const update of group) updated(update, target);
 }
 
@@ -243,14 +257,14 @@ function dropStaleRelations(
 
 async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promise<void> {
   const { mapper } = group[0]!;
-  const shape: DeleteShape = { table: mapper.table, keys: mapper.primaryKey };
+  const shape: DeleteShape = { table: mapper.table, ...guarded(mapper) };
   const keys = group.map(({ key }) => key).sort(compareKeys);
   const results = await runAll(
     target.connection,
     target.dialect.deleteRows(shape, keys),
     target.call,
   );
-  checkCount("deleted", group, results);
+  checkAll("deleted", group, results, target.dialect, ({ object }) => stateOf(object).key!);
   for (const { object } of group) {
     const state = stateOf(object);
     target.journal.note(object, state);
@@ -259,19 +273,51 @@ async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promi
   }
 }
 
-function checkCount(
+/** What rows are found by; those with a version are read back, to tell which one was stale. */
+function guarded(mapper: Mapper): Pick<UpdateShape, "keys" | "returning"> {
+  const { primaryKey, versionIndex, columns } = mapper;
+  if (versionIndex < 0) return { keys: primaryKey };
+  return { keys: [...primaryKey, columns[versionIndex]!], returning: primaryKey };
+}
+
+/** All rows were there, as they had been loaded. */
+function checkAll<T extends { readonly mapper: Mapper; readonly object: object }>(
   verb: string,
-  group: readonly { readonly mapper: Mapper; readonly object: object }[],
+  group: readonly T[],
   results: readonly DriverResult[],
+  dialect: Dialect,
+  identityOf: (item: T) => IdentityKey,
 ): void {
   const count = results.reduce((sum, result) => sum + result.rowCount, 0);
   if (count === group.length) return;
   const { mapper } = group[0]!;
-  const names = group.slice(0, 5).map(({ object }) => mapper.describe(object)).join("; ");
+  const { versionIndex } = mapper;
+  const versioned = versionIndex >= 0;
+  let concerned = group;
+  if (versioned) {
+    const found = new Set(
+      results.flatMap(({ rows }) => rows.map((row) => mapper.identityOf(row, dialect.name))),
+    );
+    concerned = group.filter((item) => !found.has(identityOf(item)));
+  }
+  const names = concerned.slice(0, 5).map(({ object }) => {
+    const { row, shape } = stateOf(object);
+    const name = mapper.describe(object);
+    if (!versioned) return name;
+    const version = shape!.codecs[versionIndex]!.decode(row![versionIndex]!);
+    return `${name} (version ${version instanceof Date ? version.toISOString() : version})`;
+  });
   throw new StaleDataError(
-    `${group.length} rows of ${mapper.name} were to be ${verb}, and ${count} were: ${names}${
-      group.length > 5 ? "; …" : ""
-    }`,
-    { hint: "Somebody else deleted the others meanwhile; load the objects again" },
+    `${group.length} ${
+      group.length === 1 ? "row" : "rows"
+    } of ${mapper.name} were to be ${verb}, ` +
+      `and ${count} were: ${versioned ? "not " : ""}${names.join("; ")}${
+        concerned.length > 5 ? "; …" : ""
+      }`,
+    {
+      hint: versioned
+        ? "Somebody else changed or deleted them meanwhile; load them again"
+        : "Somebody else deleted the others meanwhile; load the objects again",
+    },
   );
 }

@@ -9,6 +9,7 @@ import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
@@ -45,7 +46,7 @@ export interface Update {
   readonly object: object;
   /** Its mapper. */
   readonly mapper: Mapper;
-  /** The primary key as it is in the database. */
+  /** The primary key, and the version if there is one, as they are in the database. */
   readonly key: WireRow;
   /** Indexes of the columns that are written, ascending. */
   readonly changed: number[];
@@ -63,7 +64,7 @@ export interface Delete {
   readonly object: object;
   /** Its mapper. */
   readonly mapper: Mapper;
-  /** The primary key. */
+  /** The primary key, and the version if there is one. */
   readonly key: WireRow;
 }
 
@@ -145,7 +146,11 @@ export function planFlush(input: FlushInput): FlushPlan {
   for (const insert of inserts.values()) checkComplete(insert);
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
   const touched = [...updates.values()].filter((update) => touches(update));
-  for (const update of touched) if (!inserts.has(update.object)) refresh(update, dialect);
+  // A key that is cleared before its row goes changes nothing that anybody will see.
+  const going = new Set(input.deleted.map(({ object }) => object));
+  for (const update of touched) {
+    if (!inserts.has(update.object) && !going.has(update.object)) refresh(update, dialect);
+  }
   return {
     inserts: layers,
     updates: touched,
@@ -188,7 +193,7 @@ function planDeletes(
       group.map(({ object, state }): Delete => ({
         object,
         mapper: state.mapper,
-        key: keyOf(state),
+        key: guardedKeyOf(state),
       }))
     );
   });
@@ -199,6 +204,14 @@ export function keyOf(state: InstanceState): WireRow {
   return state.shape!.keyIndexes.map((index) => state.row![index]!);
 }
 
+/** What a row to be changed is found by: its primary key, and its version if it has one. */
+export function guardedKeyOf(state: InstanceState): WireRow {
+  const key = keyOf(state);
+  const { versionIndex } = state.mapper;
+  if (versionIndex >= 0) key.push(state.row![versionIndex]!);
+  return key;
+}
+
 function planInsert(
   object: object,
   mapper: Mapper,
@@ -206,11 +219,15 @@ function planInsert(
   links: readonly Link[] | undefined,
 ): Insert {
   const row: (WireValue | undefined)[] = [];
+  const linked = new Set<number>();
   const { columns, codecs } = mapper.shape(dialect);
   for (let i = 0; i < columns.length; i++) {
     const column = columns[i]!;
     const value = (object as Record<string, unknown>)[column.property];
-    if (value === undefined) {
+    if (value === undefined && i === mapper.versionIndex && column.defaultSql === undefined) {
+      row.push(encode(firstVersion(column.type), column, codecs[i]!));
+      linked.add(i);
+    } else if (value === undefined) {
       const given = column.generated || column.defaultSql !== undefined;
       if (!given && !column.nullable && !links?.some((link) => link.column === column)) {
         throw new InputError(`"${column.label}" has no value`, {
@@ -222,7 +239,7 @@ function planInsert(
       row.push(given ? undefined : null);
     } else row.push(encode(value, column, codecs[i]!));
   }
-  return { object, mapper, row, pendingKeys: [], linked: new Set() };
+  return { object, mapper, row, pendingKeys: [], linked };
 }
 
 /** A column's value on the wire, null included. */
@@ -258,7 +275,7 @@ function planUpdate(
   return {
     object,
     mapper,
-    key: keyOf(state),
+    key: guardedKeyOf(state),
     changed: [...changed],
     row,
     pendingKeys: [],
@@ -276,9 +293,23 @@ function touches(update: Update): boolean {
   return update.changed.length > 0;
 }
 
-/** Columns declared with `onUpdate()` get a new value, and the object along with its row. */
+/** The version and columns with `onUpdate()` get a new value, and the object along with its row. */
 function refresh(update: Update, dialect: DialectName): void {
   const { columns, codecs } = update.mapper.shape(dialect);
+  const { versionIndex } = update.mapper;
+  if (versionIndex >= 0) {
+    const column = columns[versionIndex]!;
+    if (update.changed.includes(versionIndex)) {
+      throw new InputError(`"${column.label}" of ${update.mapper.name} was set by the program`, {
+        hint:
+          "A version is written by the flush; session.merge() compares one that came from outside",
+      });
+    }
+    const codec = codecs[versionIndex]!;
+    const next = nextVersion(codec.decode(update.row[versionIndex]!));
+    write(update, versionIndex, encode(next, column, codec));
+    update.linked.add(versionIndex);
+  }
   for (let i = 0; i < columns.length; i++) {
     const { updateValue } = columns[i]!.defined.spec;
     if (updateValue === undefined || update.changed.includes(i)) continue;

@@ -94,6 +94,9 @@ eachEngine("computed columns come with relations, refined ones too", async ({ ta
     .selectin("author").selectin("loans", (q) => q.orderBy((l) => l.id).limit(1)).one();
   assertEquals(notes.author?.bookCount, 2);
   assertEquals(notes.loans.map((l) => [l.title, l.by]), [["Notes", "ADA"]]);
+  const joined = await session.query(Book).where((b) => b.title.eq("Notes"))
+    .joined("author").joined("loans").one();
+  assertEquals([joined.author?.shout, joined.loans[0]?.by], ["ADA", "ADA"]);
   const streamed: number[] = [];
   for await (const author of session.query(Author).orderBy((a) => a.id)) {
     streamed.push(author.bookCount);

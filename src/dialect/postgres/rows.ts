@@ -60,12 +60,13 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   if (rows.length === 1) {
     const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`).join(", ");
     const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
-    return [{ text: `update ${table} set ${set} where ${where}`, params: rows[0]!, rows: 1 }];
+    const text = `update ${table} set ${set} where ${where}${returning("", shape.returning)}`;
+    return [{ text, params: rows[0]!, rows: 1 }];
   }
   const set = shape.columns.map((c, i) => `${quote(c.name)} = ${cast(`u.c${i + offset}`, c)}`);
   const text = `update ${table} as t set ${set.join(", ")} from ${
     unnest(all.length, "u", false)
-  } where ${matches(shape.keys)}`;
+  } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
   return chunked(text, all.length, rows);
 }
 
@@ -73,13 +74,18 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
   const text = `delete from ${quoteTable(shape.table)} as t using ${
     unnest(shape.keys.length, "u", false)
-  } where ${matches(shape.keys)}`;
+  } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
   return chunked(text, shape.keys.length, keys);
 }
 
 function insertInto(shape: InsertShape): string {
   const columns = shape.columns.map((column) => quote(column.name)).join(", ");
   return `insert into ${quoteTable(shape.table)}${columns === "" ? "" : ` (${columns})`}`;
+}
+
+function returning(prefix: string, columns: readonly Column[] = []): string {
+  if (columns.length === 0) return "";
+  return ` returning ${columns.map((c) => prefix + quote(c.name)).join(", ")}`;
 }
 
 function unnest(count: number, alias: string, ordinality: boolean): string {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Column } from "../../schema/table.ts";
 import { quoteIdentifier as quote, quoteTable } from "../../sql/identifier.ts";
 import type { WireRow, WireValue } from "../../sql/wire.ts";
 import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
@@ -45,7 +46,7 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
     (values) =>
       `update ${table} as t set ${set.join(", ")} from (values ${values}) as v where ${
         where.join(" and ")
-      }`,
+      }${returning(shape.returning)}`,
   );
 }
 
@@ -55,8 +56,16 @@ export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsSt
   return chunked(
     shape.keys.length,
     keys,
-    (values) => `delete from ${quoteTable(shape.table)} where (${columns}) in (values ${values})`,
+    (values) =>
+      `delete from ${quoteTable(shape.table)} where (${columns}) in (values ${values})${
+        returning(shape.returning)
+      }`,
   );
+}
+
+function returning(columns: readonly Column[] = []): string {
+  if (columns.length === 0) return "";
+  return ` returning ${columns.map((c) => quote(c.name)).join(", ")}`;
 }
 
 function chunked(

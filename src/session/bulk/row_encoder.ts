@@ -8,6 +8,7 @@ import { InputError, SluiceError } from "../../errors.ts";
 import type { MappedColumn } from "../../mapper/mapped_column.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import { describe } from "../../sql/expression.ts";
+import { firstVersion } from "../../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../../sql/wire.ts";
 import { didYouMean } from "../../util/nearest.ts";
 
@@ -119,12 +120,13 @@ export function missingInInsert(
   column: MappedColumn,
   encode: (value: unknown) => WireValue,
 ): WireValue | undefined {
-  const { defaultValue } = column.defined.spec;
+  const { defaultValue, version } = column.defined.spec;
   if (defaultValue !== undefined) {
     const { value } = defaultValue;
     return encode(typeof value === "function" ? value() : value);
   }
   if (column.generated || column.defaultSql !== undefined) return undefined;
+  if (version) return encode(firstVersion(column.type));
   return nullFor(column);
 }
 

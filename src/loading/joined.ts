@@ -1,0 +1,263 @@
+/**
+ * Loading relations in the same statement, by left joins: how they are added to a SELECT, and how
+ * its rows are folded back into objects.
+ *
+ * @module
+ */
+
+import { tableColumn } from "../mapper/join_condition.ts";
+import type { MappedColumn } from "../mapper/mapped_column.ts";
+import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
+import { allOf, type Condition, Expression } from "../sql/expression.ts";
+import {
+  type JoinNode,
+  type Node,
+  nodeOf,
+  type OrderNode,
+  type SelectNode,
+  type TableSource,
+} from "../sql/node.ts";
+import type { WireRow } from "../sql/wire.ts";
+import { hydrate, type HydrationTarget } from "./hydrate.ts";
+import { isPartial, noPaths, type PathNode, type PathTree } from "./paths.ts";
+import { assign } from "./related.ts";
+import { derive, keyOrder, orderOf, selectAll } from "./select.ts";
+
+/** One relation that was joined: its columns in every row. */
+interface Part {
+  readonly node: PathNode;
+  /** Which part its parents are; absent: the root. */
+  readonly parent: Part | undefined;
+  readonly source: TableSource;
+  /** Where its columns begin, and how many there are. */
+  readonly from: number;
+  readonly width: number;
+  /** What is loaded from there on with statements of its own. */
+  readonly rest: PathTree;
+}
+
+/** A SELECT with its joins. */
+export interface Joined {
+  /** The statement. */
+  readonly select: SelectNode;
+  /** The entity at its root, whose columns come first. */
+  readonly mapper: Mapper;
+  /** What was joined, parents first. */
+  readonly parts: readonly Part[];
+  /** What is loaded from the root with statements of its own. */
+  readonly rest: PathTree;
+}
+
+/** Objects whose relations are to be loaded with statements of their own. */
+export interface Rest {
+  /** The objects. */
+  readonly objects: readonly object[];
+  /** Their relations. */
+  readonly tree: PathTree;
+}
+
+/** What became of rows. */
+export interface Built {
+  /** The object of each row. */
+  readonly rows: object[];
+  /** What is left to load. */
+  readonly rest: readonly Rest[];
+}
+
+/** Adds the joined relations of a tree to a SELECT of all columns of `source`. */
+export function joinPaths(
+  select: SelectNode,
+  mapper: Mapper,
+  source: TableSource,
+  tree: PathTree,
+): Joined {
+  const parts: Part[] = [];
+  const rest = partsOf(tree, undefined, select.columns.length, parts);
+  if (parts.length === 0) return { select, mapper, parts, rest };
+  const many = parts.filter(({ node }) => isToMany(node.relation));
+  // A limit counts parents, whose rows become several by the join.
+  const limited = select.limit !== undefined || select.offset !== undefined;
+  const root = many.length > 0 && limited ? limitedRoot(select, mapper) : select;
+  const ofRoot = (column: MappedColumn): Expression<unknown> => {
+    const i = mapper.columns.indexOf(column);
+    return root.from === source ? tableColumn(column, source) : new Expression(root.columns[i]!);
+  };
+  const orders = many.flatMap(({ node, source }) =>
+    orderOf(node.relation, node.refinement, source)
+  );
+  // Without an order of its own, the root keeps one when its children are sorted.
+  const first: readonly OrderNode[] =
+    root.orderBy.length === 0 && orders.length > 0 && root.from === source
+      ? keyOrder(mapper, source)
+      : root.orderBy;
+  return {
+    select: {
+      ...root,
+      columns: [
+        ...root.columns.slice(0, select.columns.length),
+        ...parts.flatMap(({ node, source }) => selectAll(node.relation.target, source).columns),
+      ],
+      joins: [...root.joins ?? [], ...parts.flatMap((part) => joinsOf(part, ofRoot))],
+      orderBy: [...first, ...orders],
+    },
+    mapper,
+    parts,
+    rest,
+  };
+}
+
+/** The parts of a tree, and what of it is not joined. */
+function partsOf(
+  tree: PathTree,
+  parent: Part | undefined,
+  from: number,
+  parts: Part[],
+): PathTree {
+  const rest = new Map<string, PathNode>();
+  for (const [property, node] of tree) {
+    if (node.strategy !== "joined") {
+      rest.set(property, node);
+      continue;
+    }
+    const { target } = node.relation;
+    const last = parts.at(-1);
+    const later = new Map<string, PathNode>();
+    const part: Part = {
+      node,
+      parent,
+      source: node.refinement?.source ?? { ...target.source },
+      from: last === undefined ? from : last.from + last.width,
+      width: target.width,
+      rest: later,
+    };
+    parts.push(part);
+    partsOf(node.next, part, from, parts).forEach((node, key) => later.set(key, node));
+  }
+  return rest.size === 0 ? noPaths : rest;
+}
+
+/** The root as a table of its own, limited before anything is joined to it, in its order. */
+function limitedRoot(select: SelectNode, mapper: Mapper): SelectNode {
+  const orders = select.orderBy.length > 0
+    ? select.orderBy
+    : keyOrder(mapper, select.from as TableSource);
+  const inner = derive({
+    ...select,
+    columns: [...select.columns, ...orders.map(({ term }) => term)],
+    orderBy: orders,
+  });
+  return {
+    kind: "select",
+    columns: inner.columns,
+    from: inner.source,
+    where: undefined,
+    orderBy: orders.map((order, i) => ({
+      ...order,
+      term: inner.columns[select.columns.length + i]!,
+    })),
+    limit: undefined,
+    offset: undefined,
+    lock: undefined,
+    unfiltered: select.unfiltered,
+  };
+}
+
+function joinsOf(
+  { node: { relation, refinement }, parent, source }: Part,
+  ofRoot: (column: MappedColumn) => Expression<unknown>,
+): JoinNode[] {
+  const { localColumns, targetColumns, through } = relation;
+  const local = localColumns.map((column) =>
+    parent === undefined ? ofRoot(column) : tableColumn(column, parent.source)
+  );
+  const where = refinement?.where === undefined ? [] : [new Expression<boolean>(refinement.where)];
+  const on = (...conditions: Condition[]): Node => allOf(...conditions, ...where)[nodeOf];
+  if (through === undefined) {
+    const equal = targetColumns.map((column, i) => tableColumn(column, source).eq(local[i]!));
+    return [{ kind: "left", source, on: on(...equal) }];
+  }
+  const between: TableSource = { ...through.source };
+  const owned = through.from.map((column, i) => tableColumn(column, between).eq(local[i]!));
+  const linked = through.to.map((column, i) =>
+    tableColumn(targetColumns[i]!, source).eq(tableColumn(column, between))
+  );
+  return [
+    { kind: "left", source: between, on: allOf(...owned)[nodeOf] },
+    { kind: "left", source, on: on(...linked) },
+  ];
+}
+
+/** Makes objects of rows, and gives them the relations that were joined. */
+export function build(
+  { mapper, parts, rest }: Joined,
+  rows: readonly WireRow[],
+  target: HydrationTarget,
+): Built {
+  const length = mapper.width;
+  const alone = parts.length === 0 && (rows.length === 0 || rows[0]!.length === length);
+  const objects = hydrate(mapper, alone ? rows : cut(rows, 0, length), target);
+  if (parts.length === 0) return { rows: objects, rest: [{ objects, tree: rest }] };
+  const found = new Map<Part | undefined, (object | undefined)[]>([[undefined, objects]]);
+  for (const part of parts) {
+    const children = childrenOf(part, rows, target);
+    found.set(part, children);
+    putIn(part, found.get(part.parent)!, children);
+  }
+  const later = [
+    { objects, tree: rest },
+    ...parts.map((part) => ({
+      objects: found.get(part)!.filter((object) => object !== undefined),
+      tree: part.rest,
+    })),
+  ];
+  return {
+    rows: objects,
+    rest: later.filter(({ tree }) => tree.size > 0)
+      .map(({ objects, tree }) => ({ objects: [...new Set(objects)], tree })),
+  };
+}
+
+/** The object of a part in each row, if there is one. */
+function childrenOf(
+  { node: { relation: { target } }, from, width }: Part,
+  rows: readonly WireRow[],
+  hydration: HydrationTarget,
+): (object | undefined)[] {
+  const keys = target.shape(hydration.dialect).keyIndexes;
+  const isThere = (row: WireRow): boolean => keys.every((i) => row[from + i] !== null);
+  const objects = hydrate(target, cut(rows.filter(isThere), from, width), hydration).values();
+  return rows.map((row) => isThere(row) ? objects.next().value : undefined);
+}
+
+function cut(rows: readonly WireRow[], from: number, width: number): WireRow[] {
+  return rows.map((row) => row.slice(from, from + width));
+}
+
+function putIn(
+  { node: { relation, refinement } }: Part,
+  parents: readonly (object | undefined)[],
+  children: readonly (object | undefined)[],
+): void {
+  const found = new Map<object, Set<object>>();
+  parents.forEach((parent, i) => {
+    if (parent === undefined) return;
+    let list = found.get(parent);
+    if (list === undefined) found.set(parent, list = new Set());
+    if (children[i] !== undefined) list.add(children[i]);
+  });
+  const many = isToMany(relation);
+  for (const [parent, list] of found) {
+    const value = many ? [...list] : list.values().next().value ?? null;
+    assign(parent, relation.property, value, isPartial(refinement));
+  }
+}
+
+/** The first relation to many that a tree joins, so that a parent can have several rows. */
+export function folds(tree: PathTree): MappedRelation | undefined {
+  for (const { relation, strategy, next } of tree.values()) {
+    if (strategy !== "joined") continue;
+    const found = isToMany(relation) ? relation : folds(next);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
