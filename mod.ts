@@ -242,7 +242,8 @@ export type {
 } from "./src/mapper/types.ts";
 
 // Sessions: the unit of work, queries, transactions, batches, bulk.
-export { AsyncSession, inspect } from "./src/session/async_session.ts";
+export { AsyncSession } from "./src/session/async_session.ts";
+export { type FieldHistory, inspect, type Inspection } from "./src/unit_of_work/inspect.ts";
 export { type Lazy, lazy } from "./src/session/lazy.ts";
 export type { GetOptions } from "./src/session/reader.ts";
 export type { SessionOptions } from "./src/session/session_core.ts";

@@ -13,6 +13,7 @@ import { allOf } from "../sql/expression.ts";
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { membersOf } from "../unit_of_work/links.ts";
+import { settle } from "../util/settle.ts";
 import type { HydrationTarget } from "./hydrate.ts";
 import { build, type Built, joinPaths, type Rest } from "./joined.ts";
 import { identity, type Key, keyIn, keyOf, keysOf } from "./keys.ts";
@@ -38,7 +39,7 @@ export async function loadPaths(
 ): Promise<void> {
   if (parents.length === 0) return;
   // In one tick, so that sibling relations travel together where the driver can.
-  await Promise.all([...tree.values()].map((node) => loadRelation(parents, node, loader)));
+  await settle([...tree.values()].map((node) => loadRelation(parents, node, loader)));
 }
 
 /** Loads one relation of all parents, with one statement, and what comes after it. */
@@ -91,7 +92,7 @@ async function loadFor(
 
 /** Loads what follows after what a statement gave. */
 export async function loadRest(rest: readonly Rest[], loader: Loader): Promise<void> {
-  await Promise.all(rest.map(({ objects, tree }) => loadPaths(objects, tree, loader)));
+  await settle(rest.map(({ objects, tree }) => loadPaths(objects, tree, loader)));
 }
 
 /** What a statement gave, with the key of the parent that each row belongs to. */

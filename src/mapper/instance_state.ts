@@ -15,10 +15,12 @@ import type { IdentityKey, RowShape } from "./row_shape.ts";
  * | state | means | comes next |
  * | --- | --- | --- |
  * | transient | no session knows it | `add` → pending |
- * | pending | to be inserted by the next flush | flush → persistent, rollback → transient |
- * | persistent | a row of the database, tracked | `delete` → deleted, `close` → detached |
- * | deleted | to be deleted, or deleted in the open transaction | commit → detached, rollback → persistent |
- * | detached | was persistent; its session let go of it | |
+ * | pending | to be inserted by the next flush | flush → persistent; `delete`, `expunge`, rollback → transient |
+ * | persistent | a row of the database, tracked | `delete` → deleted; `expunge`, `close` → detached |
+ * | deleted | to be deleted, or deleted in the open transaction | commit → detached; rollback or, before the flush, `add` → persistent |
+ * | detached | was persistent; its session let go of it | `attach` → persistent |
+ *
+ * Every other move is an `InstanceStateError`. `merge` moves nothing: it copies.
  */
 export type InstanceStatus = "transient" | "pending" | "persistent" | "deleted" | "detached";
 
@@ -26,6 +28,8 @@ export type InstanceStatus = "transient" | "pending" | "persistent" | "deleted" 
 export interface InstanceOwner {
   /** For messages. */
   readonly closed: boolean;
+  /** Its objects that the next flush deletes. */
+  doomed?: ReadonlySet<object>;
 }
 
 /** The state of one object. */

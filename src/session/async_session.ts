@@ -10,7 +10,6 @@ import type { CallOptions } from "../dialect/driver.ts";
 import type { Result } from "../engine/result.ts";
 import type { Executable } from "../engine/statement.ts";
 import type { RetryOptions, TransactionOptions } from "../engine/begin_options.ts";
-import { type InstanceStatus, Managed } from "../mapper/instance_state.ts";
 import type {
   Declarations,
   EntityClass,
@@ -46,6 +45,7 @@ import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
 import { pathsOf, planFor } from "./query_plan.ts";
 import { countedRelation, Relations } from "./relations.ts";
+import { Objects } from "./objects.ts";
 import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";
 import { type SessionContext, SessionCore, type SessionOptions } from "./session_core.ts";
@@ -83,6 +83,7 @@ export class AsyncSession implements AsyncDisposable {
   readonly #reader: Reader;
   readonly #bulk: BulkCalls;
   readonly #relations: Relations;
+  readonly #objects: Objects;
 
   /** Made by `engine.session()`. */
   constructor(context: SessionContext, options: SessionOptions = {}) {
@@ -102,6 +103,12 @@ export class AsyncSession implements AsyncDisposable {
         };
       },
     });
+    this.#objects = new Objects(
+      this.#core,
+      this.#reader,
+      this.#relations,
+      (mapper, paths) => this.#related(mapper).selectin(...paths as never[])[pathsOf],
+    );
   }
 
   // --- objects -----------------------------------------------------------------------------------
@@ -130,6 +137,119 @@ export class AsyncSession implements AsyncDisposable {
   /** Lets go of an object: it is detached, and its changes are not stored. */
   expunge(object: object): void {
     this.#core.work.expunge(object);
+  }
+
+  /**
+   * Takes a detached object back, and those that its loaded relations reach. What was changed since
+   * it was loaded is stored by the next flush; with a `version()` column, only if the row is as it
+   * was then.
+   *
+   * @throws {InstanceStateError} when it is transient, deleted, another session's, of another
+   * database, or this session has another object for its row. `merge()` copies in such cases.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * const pet = new Pet({ name: "Ant" });
+   * {
+   *   await using session = engine.session();
+   *   session.add(pet);
+   *   await session.commit();
+   * }
+   * pet.name = "Bee"; // detached
+   *
+   * await using session = engine.session();
+   * session.attach(pet);
+   * await session.commit();
+   * assertEquals(await session.query(Pet).select((p) => p.name).all(), ["Bee"]);
+   * ```
+   */
+  attach(object: object): void {
+    this.#core.assertOpen();
+    this.#core.work.attach(object);
+  }
+
+  /**
+   * Copies the state of an object that is not this session's into the one that is: a detached one,
+   * another session's, or a new one with the primary key of a row. Goes over loaded relations; a
+   * collection becomes what it is in the copied object. What has no row yet becomes pending. The
+   * object itself is left as it is.
+   *
+   * @returns This session's object for the row.
+   * @throws {StaleDataError} when the object has another `version()` than the row. Nothing is copied then.
+   * @throws {InstanceStateError} when this session deletes the object.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals, assertStrictEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * const pet = new Pet({ id: 1, name: "Ant" });
+   * session.add(pet);
+   * await session.commit();
+   *
+   * const merged = await session.merge(new Pet({ id: 1, name: "Bee" }));
+   * assertStrictEquals(merged, pet);
+   * assertEquals(pet.name, "Bee");
+   * await session.commit();
+   * ```
+   */
+  async merge<E extends object>(object: E): Promise<E> {
+    return await this.#objects.merge(object) as E;
+  }
+
+  /**
+   * Reads an object's row anew: its changes are forgotten, its loaded relations are loaded again,
+   * and those of `paths` as well. Deferred columns are left out again.
+   *
+   * @returns The same object, of which the compiler now knows that the relations are loaded.
+   * @throws {InstanceStateError} when the object is not persistent in this session.
+   * @throws {NoResultError} when its row is no longer there.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, sql, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * const pet = new Pet({ id: 1, name: "Ant" });
+   * session.add(pet);
+   * await session.commit();
+   *
+   * await session.execute(sql`update ${Pet} set name = 'Bee'`);
+   * await session.refresh(pet);
+   * assertEquals(pet.name, "Bee");
+   * ```
+   */
+  async refresh<E extends object, P extends Path<Declarations<E>> = never>(
+    object: E,
+    ...paths: P[]
+  ): Promise<With<E, P>> {
+    await this.#objects.refresh(object, paths);
+    return object as With<E, P>;
+  }
+
+  /**
+   * Forgets an object's changes and loaded relations, and that it was read: the next `get()` reads
+   * its row anew, as every query does. Sends nothing.
+   *
+   * @throws {InstanceStateError} when the object is not persistent in this session.
+   */
+  expire(object: object): void {
+    this.#core.assertOpen();
+    this.#core.work.expire(object);
   }
 
   /** Objects to be inserted by the next flush. */
@@ -698,9 +818,4 @@ function checkOptions(options: SessionOptions): void {
     if (known.includes(name)) continue;
     throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
   }
-}
-
-/** Where an object stands: transient, pending, persistent, deleted or detached. */
-export function inspect(object: object): { readonly status: InstanceStatus } {
-  return { status: Managed.stateOf(object)?.status ?? "transient" };
 }

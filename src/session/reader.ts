@@ -292,7 +292,9 @@ export class Reader implements QueryRunner {
     if (options.lock === undefined) {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
-      if (known !== undefined) return Promise.resolve([known]);
+      if (known !== undefined && !this.#core.work.takeExpired(known)) {
+        return Promise.resolve([known]);
+      }
     } else this.#core.assertLockable();
     const call = this.#core.limits(options);
     return this.#core.turnstile.run(async (connection) => {

@@ -23,6 +23,7 @@ import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
+import { settle } from "../util/settle.ts";
 
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
@@ -49,14 +50,6 @@ export function keepRelations(relations: FlushPlan["relations"], journal: Journa
       if (!Object.hasOwn(object, property)) related.delete(property);
     }
     state.related = related;
-  }
-}
-
-/** Waits for all, so that nothing is under way any more when the first failure is thrown. */
-async function settle(work: readonly Promise<void>[]): Promise<void> {
-  if (work.length === 1) return await work[0];
-  for (const result of await Promise.allSettled(work)) {
-    if (result.status === "rejected") throw result.reason;
   }
 }
 

@@ -22,6 +22,7 @@ import {
   inStep,
   type Link,
   linksOf,
+  membersOf,
   type RelationChange,
   relationsOf,
   visitRelations,
@@ -48,6 +49,7 @@ export class UnitOfWork {
   readonly #dialect: Dialect;
   readonly #pending = new Set<object>();
   readonly #deleted = new Set<object>();
+  readonly #expired = new Set<object>();
   /** The open transaction's journal, and those of its savepoints. */
   readonly #journals: Journal[] = [];
 
@@ -56,6 +58,7 @@ export class UnitOfWork {
     this.#owner = owner;
     this.#registry = registry;
     this.#dialect = dialect;
+    owner.doomed = this.#deleted;
   }
 
   /** Objects to be inserted by the next flush. */
@@ -328,7 +331,11 @@ export class UnitOfWork {
     if (outer !== undefined) return outer.absorb(journal);
     for (const [object] of journal.entries()) {
       const state = Managed.stateOf(object);
-      if (state?.status === "deleted") detach(state);
+      if (state?.status !== "deleted") continue;
+      detach(state);
+      // Nothing is left that it could be attached to.
+      state.row = undefined;
+      state.key = undefined;
     }
   }
 
@@ -359,6 +366,116 @@ export class UnitOfWork {
     state.shape!.fill(object, state.row!);
   }
 
+  /** True if the next flush deletes the object. */
+  isDoomed(object: object): boolean {
+    return this.#deleted.has(object);
+  }
+
+  /**
+   * Takes detached objects back: this one, and those that its loaded relations reach. What was
+   * changed since they were loaded counts as changed.
+   *
+   * @throws {InstanceStateError} when one cannot be taken; then none is.
+   */
+  attach(object: object): void {
+    if (Managed.stateOf(object) === undefined) {
+      throw new InstanceStateError(
+        `${this.#registry.mapperOf(object).describe(object)} is transient and cannot be attached`,
+        { hint: "add() takes new objects, merge() those that stand for a row" },
+      );
+    }
+    const reached = new Set([object]);
+    const detached: object[] = [];
+    // A set goes on with what is added to it meanwhile.
+    for (const next of reached) {
+      const state = Managed.stateOf(next);
+      // Transient ones become pending when the flush finds them.
+      if (state === undefined || state.owner === this.#owner) continue;
+      this.#assertAttachable(next, state);
+      detached.push(next);
+      for (const { property } of state.mapper.relations.values()) {
+        if (!Object.hasOwn(next, property)) continue;
+        for (const other of membersOf((next as Record<string, unknown>)[property])) {
+          reached.add(other);
+        }
+      }
+    }
+    for (const next of detached) {
+      const state = stateOf(next);
+      state.status = "persistent";
+      state.owner = this.#owner;
+      this.identityMap.of(state.mapper).set(state.key!, next);
+    }
+  }
+
+  #assertAttachable(object: object, state: InstanceState): void {
+    const { mapper, status, owner, row } = state;
+    const refuse = (found: string, hint: string): never => {
+      throw new InstanceStateError(`${mapper.describe(object)} ${found} and cannot be attached`, {
+        hint,
+      });
+    };
+    if (owner !== undefined) refuse(`is ${status} in another session`, "merge() copies its state");
+    if (row === undefined) refuse("was deleted", "Make a new object of its values");
+    if (
+      this.#registry.mapperOf(object) !== mapper || mapper.shape(this.#dialect.name) !== state.shape
+    ) refuse("was loaded from another database", "merge() copies its state");
+    if (this.identityMap.of(mapper).has(state.key!)) {
+      refuse(
+        "stands for a row that this session has another object for",
+        "merge() copies its state",
+      );
+    }
+  }
+
+  /**
+   * Forgets what was changed of a managed object since it was loaded.
+   *
+   * @throws {InstanceStateError} when it is not persistent in this session.
+   */
+  discard(object: object, verb: string): void {
+    const mapper = this.#registry.mapperOf(object);
+    const state = Managed.stateOf(object);
+    if (state?.owner !== this.#owner || state.status !== "persistent") {
+      throw new InstanceStateError(
+        `${mapper.describe(object)} is ${state?.status ?? "transient"}${
+          state?.owner !== undefined && state.owner !== this.#owner ? " in another session" : ""
+        } and cannot be ${verb}`,
+        { hint: "Load it in this session, or attach() it" },
+      );
+    }
+    revert(object, state);
+    // A deferred column is not part of what is read again.
+    if (state.row!.length > mapper.eager.length) {
+      state.row = state.row!.slice(0, mapper.eager.length);
+      state.shape!.fill(object, state.row);
+    }
+  }
+
+  /** Unloads the relations of a managed object; gives the names of those that were loaded. */
+  unload(object: object): string[] {
+    const { mapper, related } = stateOf(object);
+    const loaded = [...mapper.relations.keys()].filter((name) => Object.hasOwn(object, name));
+    for (const property of loaded) {
+      delete (object as Record<string, unknown>)[property];
+      related?.delete(property);
+      stateOf(object).partial?.delete(property);
+    }
+    return loaded;
+  }
+
+  /** Forgets an object's changes and loaded relations; `get()` reads it anew. */
+  expire(object: object): void {
+    this.discard(object, "expired");
+    this.unload(object);
+    this.#expired.add(object);
+  }
+
+  /** True, once, for an object that was expired. */
+  takeExpired(object: object): boolean {
+    return this.#expired.size > 0 && this.#expired.delete(object);
+  }
+
   /** Lets go of one object. */
   expunge(object: object): void {
     const state = Managed.stateOf(object);
@@ -366,6 +483,7 @@ export class UnitOfWork {
     if (state.status === "pending") return this.#forget(object);
     this.identityMap.of(state.mapper).delete(state.key!);
     this.#deleted.delete(object);
+    this.#expired.delete(object);
     detach(state);
   }
 
@@ -375,6 +493,7 @@ export class UnitOfWork {
     this.identityMap.forEach((object) => detach(stateOf(object)));
     this.identityMap.clear();
     this.#deleted.clear();
+    this.#expired.clear();
     this.#journals.length = 0;
   }
 }

@@ -1,12 +1,14 @@
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import {
   type AsyncEngine,
+  DatabaseError,
   entity,
   hasMany,
   InputError,
   integer,
   manyToMany,
   prepare,
+  sql,
   text,
   UsageError,
 } from "@sluice/orm";
@@ -200,6 +202,30 @@ eachEngine("a stream loads refined relations window by window", async ({ target 
   }
   assertEquals(seen, [2, 2, 2]);
 });
+
+eachEngine(
+  "when one of several relations fails, the others are waited for",
+  async ({ target }) => {
+    await using engine = await openLibrary(target);
+    await fill(engine);
+    await using session = engine.session();
+    const statements = await sent(engine, () =>
+      assertRejects(
+        () =>
+          session.query(Book)
+            .selectin("reviews", (q) => q.where(() => sql`1 / (id - id) = 1`))
+            .selectin(
+              "author",
+              (q) => q.selectin("books", (q) => q.where(() => sql`pg_sleep(0.01) is not null`)),
+            )
+            .all(),
+        DatabaseError,
+      ));
+    assertEquals(statements.filter((text) => text.includes("pg_sleep")).length, 1);
+    assertEquals(await session.query(Author).count(), 3);
+  },
+  { except: { sqlite: "nothing is under way there after a call" } },
+);
 
 eachEngine("refinements that cannot be carried out are refused where they are written", async ({
   target,

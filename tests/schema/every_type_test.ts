@@ -302,6 +302,13 @@ eachEngine(
       const owners = await other.query(Owner).selectin("things").all();
       const nested = owners.flatMap((o) => o.things).sort((a, b) => a.id - b.id);
       assertEquals(nested.map(plain), rows.map(plain), "selectin");
+      await using joining = engine.session();
+      const joined = (await joining.query(Owner).joined("things").all())
+        .flatMap((o) => o.things).sort((a, b) => a.id - b.id);
+      assertEquals(joined.map(plain), rows.map(plain), "joined");
+      const limited = (await joining.query(Owner).selectin("things", (q) => q.offset(0)).all())
+        .flatMap((o) => o.things).sort((a, b) => a.id - b.id);
+      assertEquals(limited.map(plain), rows.map(plain), "selectin with a limit per parent");
 
       // Every value replaced by another, by one statement for many rows and for one row.
       const next = rows.map((row) => ({ ...row, ...values(random) }));
