@@ -82,7 +82,7 @@ eachEngine("begin() with retries starts each attempt with the objects as they we
   }, { retries: 5, retryDelay: 0 });
 
   assertEquals(attempts, 3);
-  const clean = ["pending", undefined, "Changed before", "stored,before", "persistent", 2, 3, 1];
+  const clean = ["pending", undefined, "Changed before", "stored,before", "deleted", 2, 3, 1];
   assertEquals(seen, [[1, ...clean], [2, ...clean], [3, ...clean]]);
   await using other = engine.session();
   assertEquals(
