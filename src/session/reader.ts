@@ -145,6 +145,11 @@ export class Reader implements QueryRunner {
         }
         added = [];
       },
+      adopt: (parents, objects) => {
+        if (!parents.some((parent) => added.includes(parent))) return false;
+        for (const object of objects) added.push(object);
+        return true;
+      },
       close: async () => {
         this.#core.streams.delete(stream);
         try {

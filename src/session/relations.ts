@@ -40,7 +40,7 @@ export class Relations implements RelationLoader {
   load(objects: readonly object[], tree: PathTree): Promise<void> {
     return this.#inTurn((loader) => {
       for (const object of objects) this.#assertManaged(object);
-      return loadPaths(objects, tree, { ...loader, onlyMissing: true });
+      return this.#load(objects, tree, loader);
     });
   }
 
@@ -49,8 +49,17 @@ export class Relations implements RelationLoader {
     return this.#inTurn((loader) => {
       this.#assertManaged(object);
       const peers = Managed.stateOf(object)!.peers?.filter((peer) => this.#isManaged(peer)) ?? [];
-      return loadPaths([object, ...peers], tree, { ...loader, onlyMissing: true });
+      return this.#load([object, ...peers], tree, loader);
     });
+  }
+
+  async #load(objects: readonly object[], tree: PathTree, loader: Loader): Promise<void> {
+    const added: object[] = [];
+    try {
+      await loadPaths(objects, tree, { ...loader, onlyMissing: true, added });
+    } finally {
+      for (const stream of this.#core.streams) if (stream.adopt(objects, added)) break;
+    }
   }
 
   /** The numbers of related objects, in the order of the objects. */

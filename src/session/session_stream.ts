@@ -13,6 +13,8 @@ export interface WindowSource {
   next(): Promise<object[]>;
   /** The program is done with the objects of the last window. */
   passed(): void;
+  /** Takes over what was loaded for objects of the last window; false if it has none of them. */
+  adopt?(parents: readonly object[], objects: readonly object[]): boolean;
   /** Closes the cursor and gives back what it held. */
   close(): Promise<void>;
 }
@@ -48,6 +50,14 @@ export class SessionStream implements AsyncIterableIterator<object>, AsyncDispos
       return Promise.resolve({ done: false, value: this.#window[this.#at++]! });
     }
     return this.#inTurn(() => this.#advance());
+  }
+
+  /**
+   * Lets go of `objects` along with the window, if they were loaded for objects of it: a loop that
+   * loads relations needs no more memory than one window does. False if they were not.
+   */
+  adopt(parents: readonly object[], objects: readonly object[]): boolean {
+    return this.#source.adopt?.(parents, objects) ?? false;
   }
 
   /** Ends the stream. */

@@ -4,6 +4,7 @@ import {
   DetachedInstanceError,
   entity,
   InputError,
+  inspect,
   InstanceStateError,
   integer,
   lazy,
@@ -174,6 +175,31 @@ eachEngine("lazy() in a stream's loop costs one statement per window", async ({ 
   });
   assertEquals(lengths, upTo(10));
   assertEquals(statements.filter((text) => /"books"/.test(text)).length, 2);
+});
+
+eachEngine("what a stream's loop loads is let go of with its window", async ({ target }) => {
+  await using engine = await openLibrary(target);
+  await fill(engine);
+  await using session = engine.session();
+  const kept = (await session.query(Book).first())!;
+  const windows: Book[][] = [];
+  for await (const author of session.query(Author).orderBy((a) => a.id.asc()).window(5)) {
+    windows.push(await lazy(author).books);
+    await session.load(windows.at(-1)!, "reviews");
+    const [first] = windows;
+    assertEquals(inspect(first![0]!).status, "persistent");
+    if (windows.length === 2) windows[1]![0]!.title = "Changed";
+    if (windows.length === 6) {
+      assertEquals(inspect(windows[1]![0]!).status, "persistent", "it was changed");
+      assertEquals(inspect(windows[1]![1]!).status, "detached");
+      assertEquals(inspect(windows[4]![4]!).status, "detached");
+      assertEquals(inspect((windows[4]![4]!.reviews as Review[])[0]!).status, "detached");
+      assertEquals(inspect(windows[5]![0]!).status, "persistent");
+    }
+  }
+  assertEquals(inspect(kept).status, "persistent", "it was there before");
+  assertEquals(windows.map((list) => list.length), upTo(10));
+  session.rollback();
 });
 
 eachEngine("lazy() gives what is loaded or assigned without a statement", async ({ target }) => {
