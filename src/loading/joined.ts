@@ -60,6 +60,8 @@ export interface Rest {
 export interface Built {
   /** The object of each row. */
   readonly rows: object[];
+  /** An object can be there several times, for what was joined to it. */
+  readonly repeats: boolean;
   /** What is left to load. */
   readonly rest: readonly Rest[];
 }
@@ -196,7 +198,7 @@ export function build(
   const length = mapper.width;
   const alone = parts.length === 0 && (rows.length === 0 || rows[0]!.length === length);
   const objects = hydrate(mapper, alone ? rows : cut(rows, 0, length), target);
-  if (parts.length === 0) return { rows: objects, rest: [{ objects, tree: rest }] };
+  if (parts.length === 0) return { rows: objects, repeats: false, rest: [{ objects, tree: rest }] };
   const found = new Map<Part | undefined, (object | undefined)[]>([[undefined, objects]]);
   for (const part of parts) {
     const children = childrenOf(part, rows, target);
@@ -212,6 +214,7 @@ export function build(
   ];
   return {
     rows: objects,
+    repeats: true,
     rest: later.filter(({ tree }) => tree.size > 0)
       .map(({ objects, tree }) => ({ objects: [...new Set(objects)], tree })),
   };

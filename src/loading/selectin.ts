@@ -70,22 +70,23 @@ async function loadFor(
 ): Promise<void> {
   const { relation: { localColumns, property }, relation, refinement } = node;
   const keys = keysOf(parents, localColumns);
-  const { owners, built: { rows: objects, rest } } = keys.length === 0
+  const { owners, built: { rows: objects, repeats, rest } } = keys.length === 0
     ? nothing
     : await select(node, keys, loader);
-  const found = new Map<unknown, Set<object>>();
+  const found = new Map<unknown, object[]>();
   objects.forEach((object, i) => {
     const key = identity(owners[i]!);
     const list = found.get(key);
-    if (list === undefined) found.set(key, new Set([object]));
-    else list.add(object);
+    if (list === undefined) found.set(key, [object]);
+    else list.push(object);
   });
   const many = isToMany(relation);
   const partial = isPartial(refinement);
   for (const parent of new Set(parents)) {
     const key = keyOf(parent, localColumns);
-    const list = [...(key === undefined ? undefined : found.get(identity(key))) ?? []];
-    assign(parent, property, many ? list : list[0] ?? null, partial);
+    const list = key === undefined ? undefined : found.get(identity(key));
+    const members = repeats ? new Set(list) : list ?? [];
+    assign(parent, property, many ? [...members] : list?.[0] ?? null, partial);
   }
   await loadRest(rest, loader);
 }
@@ -101,7 +102,7 @@ interface Selected {
   readonly built: Built;
 }
 
-const nothing: Selected = { owners: [], built: { rows: [], rest: [] } };
+const nothing: Selected = { owners: [], built: { rows: [], repeats: false, rest: [] } };
 
 async function select(
   { relation, refinement, next }: PathNode,
