@@ -263,3 +263,21 @@ eachEngine("refinements that cannot be carried out are refused where they are wr
   const nested = session.query(Book).selectin("author", (q) => q.selectin("country"));
   assertEquals((await nested.first())!.author.country, null);
 });
+
+eachEngine("a rollback leaves a relation loaded in part what it was", async ({ target }) => {
+  await using engine = await openLibrary(target, SHELVES);
+  await using session = engine.session();
+  session.add(new Shelf({ items: ["a", "b", "c"].map((name) => new Item({ name })) }));
+  await session.commit();
+  await using other = engine.session();
+  const shelf = await other.query(Shelf).selectin("items", (q) => q.limit(2)).one();
+  const tx = await other.begin();
+  shelf.items.push(new Item({ name: "d" }));
+  await other.flush();
+  assertEquals((await other.query(Shelf).selectin("items").one()).items.length, 4);
+  await tx.rollback();
+  assertEquals(shelf.items.map((i) => i.name), ["c", "b"]);
+  assertThrows(() => other.delete(shelf), UsageError, "not all loaded");
+  assertEquals((await other.load([shelf], "items"))[0]!.items.length, 3);
+  assertEquals(other.dirty, []);
+});
