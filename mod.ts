@@ -170,6 +170,7 @@ export type { TypeName, TypeNames } from "./src/sql/wire.ts";
 
 // Entities: columns, relations, and what the compiler knows of them.
 export { Embedded, embedded, type EmbeddedFields } from "./src/mapper/embedded.ts";
+export { subclass, type SubclassBase } from "./src/mapper/subclass.ts";
 export { type ComputedEntityBase, entity, type EntityBase } from "./src/mapper/define.ts";
 export type {
   ComputedOptions,

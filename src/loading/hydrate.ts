@@ -34,6 +34,46 @@ export function hydrate(
   rows: readonly WireRow[],
   target: HydrationTarget,
 ): object[] {
+  return mapper.classes.size === 0
+    ? hydrateClass(mapper, rows, target)
+    : hydrateClasses(mapper, rows, target);
+}
+
+/** Rows of several classes: each becomes an object of the class that its discriminator says. */
+function hydrateClasses(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  target: HydrationTarget,
+): object[] {
+  const { discriminator, classes, loaded, definition } = mapper;
+  const objects = new Array<object>(rows.length);
+  const places = Map.groupBy(rows.keys(), (i) => rows[i]![discriminator]);
+  for (const [value, indexes] of places) {
+    const found = classes.get(String(value));
+    if (found === undefined) {
+      throw new DecodeError(
+        `A row of ${mapper.name} is of a class that the engine does not know`,
+        {
+          hint: `Its "${mapper.columns[discriminator]!.label}" says of which: ` +
+            "list that subclass in the engine's entities",
+        },
+      );
+    }
+    const columns = [
+      ...found.eager.map(({ name }) => loaded.findIndex((column) => column.name === name)),
+      ...definition.computed.map((_, i) => loaded.length + i),
+    ];
+    const some = indexes.map((i) => columns.map((column) => rows[i]![column]!));
+    hydrateClass(found, some, target).forEach((object, i) => objects[indexes[i]!] = object);
+  }
+  return objects;
+}
+
+function hydrateClass(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  target: HydrationTarget,
+): object[] {
   const shape = mapper.shape(target.dialect);
   const { fill, keyOf } = shape;
   const { owner, added } = target;

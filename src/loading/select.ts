@@ -23,7 +23,7 @@ import type { Refinement } from "./paths.ts";
 /** The columns of a row that becomes an object. */
 export function entityColumns(mapper: Mapper, source: TableSource): Node[] {
   return [
-    ...mapper.eager.map(({ defined }) => columnRef(defined, source)[nodeOf]),
+    ...mapper.loaded.map(({ defined }) => columnRef(defined, source)[nodeOf]),
     ...computedNodes(mapper, source),
   ];
 }

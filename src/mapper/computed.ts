@@ -59,7 +59,7 @@ export function computedReader(mapper: Mapper, dialect: DialectName): {
   );
   return {
     cut: (row) =>
-      row.length < mapper.width ? undefined : row.splice(mapper.eager.length, computed.length),
+      row.length < mapper.width ? undefined : row.splice(mapper.loaded.length, computed.length),
     fill(object, wires) {
       computed.forEach(({ property }, i) => {
         const wire = wires[i]!;

@@ -166,13 +166,7 @@ export function entity<const F extends Fields>(
     configurable: true,
   });
   for (const group of definition.groups) defineAccessors(Entity.prototype, group);
-  const names = (fields: readonly { readonly property: string }[]) =>
-    new Set(fields.map(({ property }) => property));
-  guard(
-    Entity.prototype,
-    names(definition.relations),
-    names(definition.columns.filter(({ spec }) => spec.deferred)),
-  );
+  guard(Entity.prototype, definition.guarded.relations, definition.guarded.deferred);
   return Entity as unknown as EntityBase<F>;
 }
 
@@ -205,7 +199,8 @@ function compileClass(definition: Definition): new (init: unknown, row?: WireRow
   );
 }
 
-function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
+/** Prepares declarations. */
+export function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
   checkOptions(table, options);
   if (typeof table !== "string" || table === "") {
     throw new InputError(`entity() expects a table name, found ${describe(table)}`);
@@ -251,6 +246,10 @@ function define(table: string, fields: Fields, options: AnyEntityOptions): Defin
     groups,
     relations,
     computed,
+    guarded: {
+      relations: new Set(relations.map(({ property }) => property)),
+      deferred: new Set(columns.flatMap(({ spec, property }) => spec.deferred ? [property] : [])),
+    },
     options,
   };
 }
@@ -361,7 +360,8 @@ function checkOptions(table: string, options: AnyEntityOptions): void {
   }
 }
 
-function refsOf(
+/** Columns of a source as expressions. */
+export function refsOf(
   columns: readonly DefinedColumn[],
   source: TableSource,
 ): Record<string, Expression<unknown>> {
@@ -371,7 +371,12 @@ function refsOf(
 }
 
 /** Fills a new object from what the user gave. */
-function construct(object: object, definition: Definition, init: unknown, className: string): void {
+export function construct(
+  object: object,
+  definition: Definition,
+  init: unknown,
+  className: string,
+): void {
   if (typeof init !== "object" || init === null) {
     throw new InputError(`new ${className}() expects an object, found ${describe(init)}`, {
       hint: "Pass the values by property name",
@@ -385,8 +390,12 @@ function construct(object: object, definition: Definition, init: unknown, classN
     const has = Object.hasOwn(given, property);
     if (has) used++;
     const value = has ? given[property] : undefined;
-    if (value !== undefined) target[property] = value;
-    else if (spec.defaultValue !== undefined) {
+    if (value !== undefined) {
+      if (definition.parent !== undefined && spec.discriminator !== undefined) {
+        checkClass(className, property, value, definition.parent.value);
+      }
+      target[property] = value;
+    } else if (spec.defaultValue !== undefined) {
       const { value } = spec.defaultValue;
       target[property] = typeof value === "function" ? value() : value;
     } else if (spec.nullable && spec.references === undefined && spec.defaultSql === undefined) {
@@ -404,6 +413,13 @@ function construct(object: object, definition: Definition, init: unknown, classN
     if (given[property] !== undefined) setRelation(object, property, given[property]);
   }
   if (used < Object.keys(given).length) refuseUnknown(given, definition, className);
+}
+
+function checkClass(className: string, property: string, found: unknown, value: string): void {
+  if (found === value) return;
+  throw new InputError(`"${property}" of new ${className}() says another class than "${value}"`, {
+    hint: "Leave it out: it is known from the class",
+  });
 }
 
 /** The object of a group: what was given, and defaults for the rest. */

@@ -65,6 +65,10 @@ export interface Definition {
   readonly relations: readonly DefinedRelation[];
   /** The columns that queries compute. */
   readonly computed: readonly DefinedComputed[];
+  /** What stands in for these when they were not loaded; shared with subclasses. */
+  readonly guarded: { readonly relations: Set<PropertyKey>; readonly deferred: Set<PropertyKey> };
+  /** What it extends, and what the discriminator says of it: that of a subclass. */
+  readonly parent?: { readonly definition: Definition; readonly value: string };
   /** What concerns the entity as a whole. */
   readonly options: AnyEntityOptions;
 }

@@ -66,7 +66,7 @@ export interface Association {
 
 /** The parts of a table that other tables fill in. */
 interface MappedTable extends Table {
-  readonly columns: readonly MappedColumn[];
+  readonly columns: MappedColumn[];
   readonly primaryKey: readonly MappedColumn[];
   readonly foreignKeys: ForeignKey[];
   readonly unique: (readonly MappedColumn[])[];
@@ -83,6 +83,10 @@ export class Mapper {
   readonly index: number;
   /** As declared. */
   readonly definition: Definition;
+  /** The mapper of the table: itself, or that of the class it extends. */
+  readonly root: Mapper;
+  /** The mappers of the classes that extend it, by what the discriminator says; itself included. */
+  readonly classes: Map<string, Mapper> = new Map();
   /** The source of every query's root. */
   readonly source: TableSource;
   /** The table. */
@@ -91,8 +95,8 @@ export class Mapper {
   readonly columns: readonly MappedColumn[];
   /** The columns that are loaded. */
   readonly eager: readonly MappedColumn[];
-  /** How many columns a row has that becomes an object: those that are loaded, and computed ones. */
-  readonly width: number;
+  /** The columns that are selected: `eager`, and behind them those of subclasses. */
+  readonly loaded: MappedColumn[];
   /** The primary key's columns. */
   readonly primaryKey: readonly MappedColumn[];
   /** Index of the column that tells whether a row was changed meanwhile; -1: there is none. */
@@ -109,30 +113,54 @@ export class Mapper {
     entityClass: new (fill: unknown, row: WireRow) => object,
     definition: Definition,
     index: number,
+    root?: Mapper,
   ) {
+    this.root = root ?? this;
     this.entityClass = entityClass;
     this.name = entityClass.name;
     this.index = index;
     this.definition = definition;
     this.source = definition.source;
-    const columns = definition.columns.map((column) => mapColumn(column, definition.groups));
+    // Columns of the base are the very same ones: relations and keys know them by identity.
+    const columns = definition.columns.map((column) =>
+      root?.columns.find(({ defined }) => defined === column) ??
+        mapColumn(column, definition.groups)
+    );
     this.eager = columns.filter(({ deferred }) => !deferred);
     this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
-    this.width = this.eager.length + definition.computed.length;
+    this.loaded = [...this.eager];
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
     this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version);
     this.readOnly = definition.options.readOnly ?? false;
-    this.table = {
+    this.table = root?.table ?? {
       schema: definition.source.schema,
       name: definition.source.name,
-      columns: this.columns,
+      columns: [...this.columns],
       primaryKey: this.primaryKey,
       foreignKeys: [],
       unique: [],
       indexes: [],
       checks: definition.options.checks ?? [],
     };
+  }
+
+  /** How many columns a row has that becomes an object: those that are loaded, and computed ones. */
+  get width(): number {
+    return this.loaded.length + this.definition.computed.length;
+  }
+
+  /** The column that tells subclasses apart; -1 if there is none. */
+  get discriminator(): number {
+    return this.columns.findIndex(({ defined }) => defined.spec.discriminator !== undefined);
+  }
+
+  /** Takes in a class that extends this one. */
+  extend(value: string, mapper: Mapper): void {
+    const own = mapper.columns.filter((column) => this.column(column.property) === undefined);
+    this.classes.set(value, mapper);
+    this.loaded.push(...own.filter(({ deferred }) => !deferred));
+    this.table.columns.push(...own.map((column) => ({ ...column, nullable: true })));
   }
 
   /** The column of a property. */

@@ -31,15 +31,14 @@ export class Registry {
    * @throws {MappingError} with every mistake of the mapping.
    */
   constructor(entities: readonly unknown[]) {
-    this.mappers = entities.map((entityClass, index) =>
-      new Mapper(entityClass as AnyClass, definitionIn(entityClass), index)
-    );
+    const { mappers, problems: orphans } = mappersOf(entities);
+    this.mappers = mappers;
     this.#byClass = new Map(this.mappers.map((mapper) => [mapper.entityClass, mapper]));
     const resolver = new Resolver(this.mappers);
-    const problems = [...check(this.mappers), ...resolver.resolve()];
+    const problems = [...orphans, ...check(this.mappers), ...resolver.resolve()];
     // Their expressions follow relations, which are there when nothing is wrong with them.
     if (problems.length === 0) problems.push(...checkComputed(this.mappers));
-    const written = this.mappers.filter((mapper) => !mapper.readOnly);
+    const written = this.mappers.filter((mapper) => !mapper.readOnly && mapper.root === mapper);
     this.tables = [...written.map((mapper) => mapper.table), ...resolver.associations.values()];
     if (problems.length > 0) throw new MappingError(problems);
   }
@@ -69,6 +68,42 @@ export class Registry {
     }
     return this.mapper(object.constructor);
   }
+}
+
+/** A mapper a class; those that share a table know each other. */
+function mappersOf(entities: readonly unknown[]): { mappers: Mapper[]; problems: string[] } {
+  const roots = new Map<Definition, Mapper>();
+  const problems: string[] = [];
+  const mappers: Mapper[] = [];
+  entities.forEach((entityClass, index) => {
+    const definition = definitionIn(entityClass);
+    if (definition.parent !== undefined) return;
+    mappers[index] = new Mapper(entityClass as AnyClass, definition, index);
+    roots.set(definition, mappers[index]);
+  });
+  entities.forEach((entityClass, index) => {
+    const definition = definitionIn(entityClass);
+    if (definition.parent === undefined) return;
+    const { value, definition: base } = definition.parent;
+    const root = roots.get(base);
+    // Objects of one table share their identities, and so the mappers their place.
+    const mapper = new Mapper(entityClass as AnyClass, definition, root?.index ?? index, root);
+    mappers[index] = mapper;
+    const known = root?.classes.get(value);
+    if (root === undefined) {
+      problems.push(`${mapper.name} is a subclass, and "entities" lacks what it extends; add it`);
+    } else if (known !== undefined) {
+      problems.push(
+        `${mapper.name} and ${known.name} both are "${value}"; ` +
+          `give each subclass a discriminator of its own`,
+      );
+    } else root.extend(value, mapper);
+  });
+  for (const root of roots.values()) {
+    const own = root.columns[root.discriminator]?.defined.spec.discriminator?.value;
+    if (root.classes.size > 0 && own !== undefined) root.classes.set(own, root);
+  }
+  return { mappers, problems };
 }
 
 /** Refuses what is no entity class when the engine is made, where the mistake is. */
@@ -104,14 +139,14 @@ function* check(mappers: readonly Mapper[]): Generator<string> {
   for (const mapper of mappers) {
     const { tableName } = mapper.definition;
     if (classes.has(mapper.entityClass)) yield `${mapper.name} is listed twice in "entities"`;
-    else if (byTable.has(tableName)) {
+    else if (byTable.has(tableName) && mapper.root === mapper) {
       yield `${mapper.name} and ${
         byTable.get(tableName)!.name
       } map the same table "${tableName}"; ` +
         `map it once`;
     }
     classes.add(mapper.entityClass);
-    byTable.set(tableName, mapper);
+    if (mapper.root === mapper) byTable.set(tableName, mapper);
     yield* checkColumns(mapper);
     yield* checkClass(mapper);
   }

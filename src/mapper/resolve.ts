@@ -25,17 +25,26 @@ export class Resolver {
   /** Looks tables up among `mappers`. */
   constructor(mappers: readonly Mapper[]) {
     this.#mappers = mappers;
-    for (const mapper of mappers) this.#byTable.set(mapper.definition.tableName, mapper);
+    for (const mapper of mappers) {
+      if (mapper.root === mapper) this.#byTable.set(mapper.definition.tableName, mapper);
+    }
   }
 
   /** Resolves everything; yields the mistakes. */
   *resolve(): Generator<string> {
     for (const mapper of this.#mappers) {
       yield* this.#references(mapper);
-      yield* this.#constraints(mapper);
+      if (mapper.root === mapper) yield* this.#constraints(mapper);
     }
-    for (const mapper of this.#mappers) {
+    // Subclasses last: they have the relations of their base.
+    const bases = this.#mappers.filter((mapper) => mapper.root === mapper);
+    for (const mapper of new Set([...bases, ...this.#mappers])) {
       for (const { property, spec } of mapper.definition.relations) {
+        const inherited = mapper.root === mapper ? undefined : mapper.root.relations.get(property);
+        if (inherited !== undefined) {
+          mapper.relations.set(property, inherited);
+          continue;
+        }
         const found = this.#relation(mapper, property, spec);
         if (typeof found === "string") yield `"${mapper.name}.${property}" ${found}`;
         else if (found !== undefined) mapper.relations.set(property, found);
@@ -49,7 +58,8 @@ export class Resolver {
   *#references(mapper: Mapper): Generator<string> {
     for (const column of mapper.columns) {
       const reference = column.defined.spec.references;
-      if (reference === undefined) continue;
+      const inherited = mapper.root !== mapper && mapper.root.columns.includes(column);
+      if (reference === undefined || inherited) continue;
       const found = this.#column(reference.target);
       if (typeof found === "string") {
         yield `"${column.label}" references "${reference.target}": ${found}`;
@@ -65,6 +75,7 @@ export class Resolver {
         onUpdate,
       });
     }
+    if (mapper.root !== mapper) return;
     for (const key of mapper.definition.options.foreignKeys ?? []) {
       const columns = key.columns.map((name) => own(mapper, name));
       const targets = key.references.map((name) => this.#column(name));
@@ -154,7 +165,7 @@ export class Resolver {
     // In the order of the relation.
     const pairs = localColumns.map((column) => key.targetColumns[key.columns.indexOf(column)]!);
     return {
-      target: this.#mappers.find(({ table }) => table === key.target)!,
+      target: this.#mappers.find(({ table }) => table === key.target)!.root,
       localColumns,
       targetColumns: pairs as MappedColumn[],
       through: undefined,
@@ -237,7 +248,7 @@ export class Resolver {
     if (second === undefined) {
       return `${call}, and it is not clear which other key of ${association.name} is meant; ${hint}`;
     }
-    const target = this.#mappers.find(({ table }) => table === second.target)!;
+    const target = this.#mappers.find(({ table }) => table === second.target)!.root;
     return {
       target,
       localColumns: first.targetColumns as MappedColumn[],

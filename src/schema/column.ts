@@ -74,6 +74,8 @@ export interface ColumnSpec {
   readonly updateValue: (() => unknown) | undefined;
   /** An SQL expression the database uses when no value is given. Trusted text. */
   readonly defaultSql: string | undefined;
+  /** Says of which class a row is; `value` is that of the declaring class itself. */
+  readonly discriminator: { readonly value: string | undefined } | undefined;
   /** A foreign key. */
   readonly references: ColumnReference | undefined;
   /** Tells whether a row was changed meanwhile. */
@@ -209,6 +211,17 @@ export class Column<T, P extends Presence = "required"> {
     return new Column({ ...this.spec, references: { target, onDelete, onUpdate } });
   }
   /**
+   * The column says of which class a row is: see `subclass()`. New objects have the value of their
+   * class.
+   *
+   * @param value The value of the declaring class itself; without one it has subclasses only.
+   */
+  discriminator(value?: T & string): Column<T, "optional"> {
+    const { discriminator: _, ...others } = this.spec;
+    const defaultValue = value === undefined ? this.spec.defaultValue : { value };
+    return new Column({ ...others, defaultValue, discriminator: { value } });
+  }
+  /**
    * An array of what was declared so far: `text().array()`, with null elements
    * `text().nullable().array()`, nested `integer().array().array()`. PostgreSQL's arrays; JSON text
    * on SQLite. What concerns the column as a whole, `nullable()` too, is said after it.
@@ -284,6 +297,7 @@ function column<T>(type: ColumnType<T>): Column<T> {
     defaultSql: undefined,
     references: undefined,
     version: false,
+    discriminator: undefined,
   });
 }
 

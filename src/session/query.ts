@@ -7,6 +7,7 @@
 
 import { InputError, UsageError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
+import { columnRef } from "../mapper/definition.ts";
 import { checkFilters } from "../mapper/filters.ts";
 import {
   addPath,
@@ -247,6 +248,26 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
     return this.#with({
       where: where === undefined ? node : allOf(new Expression<boolean>(where), condition)[nodeOf],
     });
+  }
+
+  /**
+   * Only objects of a subclass, whose columns and relations can be used from here on.
+   *
+   * @throws {InputError} when the class does not extend that of the query.
+   */
+  ofType<S extends E>(entityClass: EntityClass<S>): Query<S, R & S> {
+    const { mapper, source } = this.#plan;
+    const [value, found] = [...mapper.classes]
+      .find(([, { entityClass: own }]) => own === entityClass) ?? [];
+    if (value === undefined || found === undefined || found === mapper) {
+      throw new InputError(
+        `ofType() of ${mapper.name} was given ${describe(entityClass)}, which does not extend it`,
+        { hint: "Pass a class made with subclass(), and list it in the engine's entities" },
+      );
+    }
+    const kind = columnRef(mapper.columns[mapper.discriminator]!.defined, source);
+    const { where } = this.#and(kind.eq(value), "ofType()").#plan;
+    return new Query<S, R & S>(this.#runner, { ...this.#plan, mapper: found, where });
   }
 
   /** Sorts, after the terms of earlier calls. */

@@ -298,7 +298,8 @@ export class Reader implements QueryRunner {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
       if (known !== undefined && !this.#core.work.takeExpired(known)) {
-        return Promise.resolve([known]);
+        // Objects of one table share their identities, and this can be of another class.
+        return Promise.resolve(known instanceof mapper.entityClass ? [known] : []);
       }
     } else this.#core.assertLockable();
     const call = this.#core.limits(options);

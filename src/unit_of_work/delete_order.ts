@@ -77,7 +77,7 @@ function findReferences(doomed: readonly Doomed[]): Reference[] {
     const id = `${target.index}:${targetColumns.join()}`;
     let rows = index.get(id);
     if (rows === undefined) {
-      const entries = doomed.filter(({ state }) => state.mapper === target)
+      const entries = doomed.filter(({ state }) => state.mapper.root === target)
         .map((row) => [keyText(row, targetColumns)!, row] as const);
       index.set(id, rows = new Map(entries));
     }
@@ -94,12 +94,14 @@ function findReferences(doomed: readonly Doomed[]): Reference[] {
 function* keysWithin(mappers: readonly Mapper[]) {
   for (const from of mappers) {
     for (const key of from.table.foreignKeys) {
-      const target = mappers.find((mapper) => mapper.table === key.target);
+      const target = mappers.find((mapper) => mapper.table === key.target)?.root;
       if (target === undefined) continue;
       const indexes = (all: readonly Column[], some: readonly Column[]) =>
         some.map((column) => all.indexOf(column));
       const columns = indexes(from.columns, key.columns);
       const targetColumns = indexes(target.columns, key.targetColumns);
+      // A key of another subclass.
+      if (columns.includes(-1)) continue;
       yield { from, target, columns, targetColumns };
     }
   }

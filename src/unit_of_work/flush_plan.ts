@@ -133,15 +133,14 @@ export function planFlush(input: FlushInput): FlushPlan {
       if (insert === undefined && touches(target as Update)) updates.set(object, target as Update);
     }
   }
+  const mappers = input.mappers.filter((mapper) => mapper.root === mapper);
   const order = topologicalSort(
-    input.mappers,
+    mappers,
     (mapper) =>
-      mapper.table.foreignKeys.map((key) =>
-        input.mappers.find((other) => other.table === key.target)!
-      ),
+      mapper.table.foreignKeys.map((key) => mappers.find((other) => other.table === key.target)!),
   );
   const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
-  const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper));
+  const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper.root));
   const layers = order.flatMap((_, i) => layer(byRing.get(i) ?? [], inserts, updates));
   for (const insert of inserts.values()) checkComplete(insert);
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
@@ -180,7 +179,7 @@ function planDeletes(
   updates: Map<object, Update>,
   dialect: DialectName,
 ): Delete[][] {
-  const byRing = [...Map.groupBy(deleted, ({ state }) => ringOf.get(state.mapper)!)]
+  const byRing = [...Map.groupBy(deleted, ({ state }) => ringOf.get(state.mapper.root)!)]
     .sort(([a], [b]) => b - a);
   return byRing.flatMap(([, rows]) => {
     const { groups, cleared } = deleteOrder(rows);
