@@ -84,6 +84,13 @@ export interface DriverConnection {
   /** Runs one statement to its end. */
   run(statement: DriverStatement, options?: CallOptions): Promise<DriverResult>;
 
+  /**
+   * Runs one read outside of transactions that may travel together with others of its kind: none waits
+   * for the one before to be answered, none feels another's failure, and past its `timeout` it is
+   * cancelled only where that can hit no other. Absent where statements cannot travel together.
+   */
+  runShared?(statement: DriverStatement, timeout?: number): Promise<DriverResult>;
+
   /** Begins a transaction. May be followed by further calls without waiting. */
   begin(options?: BeginOptions, call?: CallOptions): Promise<void>;
   /**

@@ -21,6 +21,7 @@ import { DriverResource } from "./driver_resource.ts";
 import { Emitter, type EngineEvents, type EngineListener, type StatementEvent } from "./events.ts";
 import { EscapeWatch } from "./escape.ts";
 import { heldHere, holdingNothing, leasesHere } from "./held.ts";
+import { Lanes } from "./lanes.ts";
 import { Link, type LinkContext } from "./link.ts";
 import { type EngineOptions, type EngineSettings, engineSettings } from "./options.ts";
 import type { Result } from "./result.ts";
@@ -62,6 +63,7 @@ export class CoreEngine implements AsyncDisposable {
   readonly #events = new Emitter();
   readonly #context: LinkContext;
   readonly #escapes = new EscapeWatch(this.#events);
+  readonly #lanes: Lanes | undefined;
   #disposed: Promise<void> | undefined;
 
   /**
@@ -99,6 +101,9 @@ export class CoreEngine implements AsyncDisposable {
     };
     this.#pool = this.#makePool();
     this.pool = { status: () => this.#pool.status() };
+    if (settings.shareConnections && driver.defaultPool === "queue") {
+      this.#lanes = new Lanes(() => this.#borrowForLane(), this.#pool.status().limit);
+    }
     if (settings.echo !== false) this.#startEcho(settings.echo);
   }
 
@@ -145,6 +150,27 @@ export class CoreEngine implements AsyncDisposable {
     if (held.length > 0) this.#escapes.check(held, this.#context);
     const lease = this.#pool.tryAcquire();
     return lease === undefined ? undefined : this.#lend(lease, 0);
+  }
+
+  /** Reads may travel together, for the layers above. */
+  get shares(): boolean {
+    return this.#lanes !== undefined;
+  }
+
+  /**
+   * Runs one read together with those of others, for the layers above: a plain SELECT of ours, with no
+   * limits of its own. Undefined where it needs a connection to itself.
+   */
+  share(statement: DriverStatement): Promise<DriverResult | undefined> | undefined {
+    if (this.#lanes === undefined || this.#disposed !== undefined) return undefined;
+    // What sends something past an open transaction is to be noticed, not to be helped
+    return heldHere().length > 0 ? undefined : this.#lanes.run(statement);
+  }
+
+  async #borrowForLane(): Promise<Link> {
+    const started = performance.now();
+    const lease = await holdingNothing(() => this.#pool.acquire());
+    return this.#linkOf(lease, performance.now() - started);
   }
 
   /**
@@ -380,10 +406,14 @@ export class CoreEngine implements AsyncDisposable {
   }
 
   #lend(lease: Lease<DriverConnection>, waitedMs: number): Connection {
+    return new Connection(this.#linkOf(lease, waitedMs));
+  }
+
+  #linkOf(lease: Lease<DriverConnection>, waitedMs: number): Link {
     if (this.#events.has("checkout")) {
       this.#events.emit("checkout", { connection: lease.resource.id, waitedMs });
     }
-    return new Connection(new Link(this.#context, lease, waitedMs));
+    return new Link(this.#context, lease, waitedMs);
   }
 
   #makePool(): Pool<DriverConnection> {

@@ -142,6 +142,16 @@ export class Link {
     return this.send(statement, call);
   }
 
+  /** Runs a read that may travel together with others. The connection must be able to. */
+  share(statement: DriverStatement): Promise<DriverResult> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return caught(Promise.reject(refusal));
+    this.#note(statement);
+    const run = () => this.driver.runShared!(statement, this.context.call.timeout);
+    if (!this.context.events.has("statement")) return run();
+    return caught(this.#observe(statement, run, (r) => r.rowCount));
+  }
+
   /** Runs a statement that is allowed in a failed transaction too. */
   send(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
     this.#note(statement);

@@ -65,6 +65,13 @@ export interface EngineOptions {
   transactionWarnAfter?: number | undefined;
   /** How long idempotency keys are kept in `sluice_commits`. 0 is for ever. Default 7 days. */
   keepIdempotencyKeys?: number | undefined;
+  /**
+   * PostgreSQL: reads of many sessions, outside of transactions and streams, travel together on few
+   * connections instead of borrowing one each. Only queries for objects without a limit of their own
+   * (`signal`, `timeout`) and without a lock. None is sent behind one that takes longer than 20 ms, but
+   * those sent before that was known wait for it. Default false.
+   */
+  shareConnections?: boolean | undefined;
 }
 
 /** The options with their defaults. */
@@ -85,6 +92,7 @@ export interface EngineSettings {
   readonly escape: EscapeMode;
   readonly transactionWarnAfter: number;
   readonly keepIdempotencyKeys: number;
+  readonly shareConnections: boolean;
 }
 
 type Check = (value: unknown) => string | undefined;
@@ -120,6 +128,7 @@ const checks: { readonly [Name in keyof EngineOptions]-?: Check } = {
   escape: oneOf("throw", "warn", "allow"),
   transactionWarnAfter: ms,
   keepIdempotencyKeys: ms,
+  shareConnections: flag,
 };
 
 /**
@@ -170,6 +179,7 @@ export function engineSettings(
     escape: own.escape ?? "warn",
     transactionWarnAfter: own.transactionWarnAfter ?? 30_000,
     keepIdempotencyKeys: own.keepIdempotencyKeys ?? 7 * 24 * 3_600_000,
+    shareConnections: own.shareConnections ?? false,
   };
   if (settings.poolSize + settings.maxOverflow === 0) {
     throw new ConfigError('The options "poolSize" and "maxOverflow" are both 0', {

@@ -25,6 +25,7 @@ import {
 import { Embedded, type EmbeddedFields } from "./embedded.ts";
 import { defineAccessors } from "./group_accessors.ts";
 import { guard } from "./guard.ts";
+import { HOOK_NAMES, type HookName } from "./entity_hooks.ts";
 import type { AnyEntityOptions, ComputedOptions, EntityOptions } from "./entity_options.ts";
 import { Managed } from "./instance_state.ts";
 import { Relation } from "./relation.ts";
@@ -349,7 +350,16 @@ function filtersOf(
   };
 }
 
-const OPTIONS = ["unique", "indexes", "checks", "foreignKeys", "filters", "readOnly", "computed"];
+const OPTIONS = [
+  "unique",
+  "indexes",
+  "checks",
+  "foreignKeys",
+  "filters",
+  "readOnly",
+  "computed",
+  "hooks",
+];
 
 function checkOptions(table: string, options: AnyEntityOptions): void {
   for (const name of Object.keys(options)) {
@@ -357,6 +367,18 @@ function checkOptions(table: string, options: AnyEntityOptions): void {
     throw new InputError(`entity("${table}") has no option "${name}"`, {
       hint: didYouMean(name, OPTIONS),
     });
+  }
+  for (const [name, hook] of Object.entries(options.hooks ?? {})) {
+    if (!HOOK_NAMES.includes(name as HookName)) {
+      throw new InputError(`entity("${table}") has no hook "${name}"`, {
+        hint: didYouMean(name, HOOK_NAMES),
+      });
+    }
+    if (hook !== undefined && typeof hook !== "function") {
+      throw new InputError(
+        `The hook "${name}" of "${table}" is ${describe(hook)} and must be a function`,
+      );
+    }
   }
 }
 

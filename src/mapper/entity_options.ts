@@ -6,7 +6,8 @@
 
 import type { ReferentialAction } from "../schema/column.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
-import type { ColumnNames, ColumnRefs, RefsOf } from "./types.ts";
+import type { EntityHooks } from "./entity_hooks.ts";
+import type { ColumnNames, ColumnRefs, Instance, RefsOf } from "./types.ts";
 
 /** An index of several columns, or one with a condition. */
 export interface IndexOptions<N> {
@@ -51,6 +52,8 @@ export interface EntityOptions<F> {
   readonly filters?: { readonly [name: string]: (columns: ColumnRefs<F>) => Condition } | undefined;
   /** A view, or a table that only others write: objects are loaded and never stored. Default false. */
   readonly readOnly?: boolean | undefined;
+  /** Functions that are called when objects are stored. Those of `session.on()` come after them. */
+  readonly hooks?: EntityHooks<Instance<F>> | undefined;
 }
 
 /** Options with computed columns; `C` are their values, by name. */
@@ -79,4 +82,6 @@ export interface AnyEntityOptions {
   readonly readOnly?: boolean | undefined;
   /** See `ComputedOptions`. */
   readonly computed?: { readonly [name: string]: (refs: never) => unknown } | undefined;
+  /** See `EntityOptions`. */
+  readonly hooks?: EntityHooks<never> | undefined;
 }

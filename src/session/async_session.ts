@@ -20,11 +20,13 @@ import type {
   With,
   WithRefined,
 } from "../mapper/types.ts";
+import type { HookName } from "../mapper/entity_hooks.ts";
 import type { Condition } from "../sql/expression.ts";
 import { nodeOf, type TableSource } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { SessionHook } from "../unit_of_work/hooks.ts";
 import { BulkCalls } from "./bulk/bulk_calls.ts";
 import type { BulkPlan, BulkPlanInput } from "./bulk/bulk_plan.ts";
 import type {
@@ -137,6 +139,49 @@ export class AsyncSession implements AsyncDisposable {
   /** Lets go of an object: it is detached, and its changes are not stored. */
   expunge(object: object): void {
     this.#core.work.expunge(object);
+  }
+
+  /**
+   * Calls a function when objects of this session are stored: `beforeInsert`, `beforeUpdate`,
+   * `beforeDelete`, `afterCommit`. The option `hooks` of `entity()` does so for one entity, in every
+   * session; see `EntityHooks` for what such functions may do.
+   *
+   * @returns A function that removes it.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * class Pet extends entity("pets", {
+   *   id: integer().primaryKey().generated(),
+   *   name: text(),
+   * }, {
+   *   hooks: {
+   *     beforeInsert(pet) {
+   *       pet.name = pet.name.trim();
+   *       if (pet.name === "") throw new Error("A pet needs a name");
+   *     },
+   *   },
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * const log: string[] = [];
+   * session.on("afterCommit", (object, change) => {
+   *   log.push(`${change} ${object instanceof Pet ? object.name : ""}`);
+   * });
+   *
+   * session.add(new Pet({ name: " Ant " }));
+   * await session.commit();
+   * assertEquals(log, ["insert Ant"]);
+   * session.add(new Pet({ name: " " }));
+   * await assertRejects(() => session.commit(), Error, "needs a name");
+   * ```
+   */
+  on<Name extends HookName>(name: Name, hook: SessionHook<Name>): () => void {
+    this.#core.assertOpen();
+    return this.#core.work.hooks.on(name, hook);
   }
 
   /**
@@ -508,9 +553,13 @@ export class AsyncSession implements AsyncDisposable {
     this.#core.assertOpen();
     this.#core.assertIdle("commit()", "Use the transaction's own commit()");
     const call = this.#core.limits(options);
+    const { work } = this.#core;
     return this.#core.turnstile.exclusive(async (borrow) => {
-      if (this.#core.readOnly) return this.#core.assertUnchanged();
-      this.#core.work.begin();
+      if (this.#core.readOnly) {
+        this.#core.assertUnchanged();
+        return [];
+      }
+      work.begin();
       try {
         const plan = this.#core.work.plan();
         if (plan !== undefined) {
@@ -525,11 +574,11 @@ export class AsyncSession implements AsyncDisposable {
           await transaction.commit(call);
         }
       } catch (error) {
-        this.#core.work.rollback();
+        work.rollback();
         throw error;
       }
-      this.#core.work.commit();
-    }, call);
+      return work.commit();
+    }, call).then((changes) => work.hooks.committed(changes));
   }
 
   /**

@@ -32,6 +32,7 @@ import { numberOf } from "./queries/counts.ts";
 import { RowReader } from "./queries/row_reader.ts";
 import { type QueryPlan, selectOf } from "./query_plan.ts";
 import type { SessionCore } from "./session_core.ts";
+import type { Runner } from "./turnstile.ts";
 import { SessionStream } from "./session_stream.ts";
 import { beginTransaction } from "./transactions.ts";
 
@@ -90,8 +91,7 @@ export class Reader implements QueryRunner {
   /** All objects; those that were not managed before are added to `added`. */
   all(plan: QueryPlan, added?: object[]): Promise<object[]> {
     const call = this.#begun(plan);
-    return this.#core.turnstile.run(async (connection) => {
-      await this.#core.autoflush(connection, call);
+    return this.#read(plan.lock === undefined, call, async (connection) => {
       if (plan.paths.size === 0) {
         const { rows } = await connection.run(this.toSQL(plan), call);
         return this.#hydrate(plan.mapper, rows, added);
@@ -101,7 +101,7 @@ export class Reader implements QueryRunner {
       const objects = await this.#build(joined, rows, this.#loader(plan, connection, call, added));
       // A joined relation repeats its parent in every row.
       return joined.parts.length === 0 ? objects : [...new Set(objects)];
-    }, call);
+    });
   }
 
   /** The objects one after the other, read in windows. */
@@ -303,13 +303,34 @@ export class Reader implements QueryRunner {
       }
     } else this.#core.assertLockable();
     const call = this.#core.limits(options);
-    return this.#core.turnstile.run(async (connection) => {
-      await this.#core.autoflush(connection, call);
+    return this.#read(options.lock === undefined, call, async (connection) => {
       const { text, params } = byKey(mapper, dialect, options);
       // Behind the key's placeholders stand the values of the entity's filters.
       const values = [...keyRow, ...params.slice(keyRow.length)];
       const { rows } = await connection.run({ text, params: values }, call);
       return this.#hydrate(mapper, rows);
+    });
+  }
+
+  /** Reads, after a flush where that is due; `shared` with other sessions where that can be. */
+  #read<T>(
+    shared: boolean,
+    call: CallOptions,
+    work: (connection: Runner) => Promise<T>,
+  ): Promise<T> {
+    const { turnstile } = this.#core;
+    if (shared && turnstile.shares(call)) {
+      return turnstile.read(async (connection, borrow) => {
+        // Begun since this was asked for, and before its turn
+        if (this.#core.transaction !== undefined) {
+          await this.#core.autoflush(await borrow(), call);
+        }
+        return await work(connection);
+      }, call);
+    }
+    return turnstile.run(async (connection) => {
+      await this.#core.autoflush(connection, call);
+      return await work(connection);
     }, call);
   }
 
@@ -328,7 +349,7 @@ export class Reader implements QueryRunner {
 
   #loader(
     { unfiltered, binding }: QueryPlan,
-    connection: Connection,
+    connection: Runner,
     call: CallOptions,
     added?: object[],
   ): Loader {

@@ -12,6 +12,7 @@ import {
 } from "../engine/begin_options.ts";
 import type { Connection } from "../engine/connection.ts";
 import { type Attempt, withRetries } from "../engine/retry.ts";
+import type { Committed } from "../unit_of_work/hooks.ts";
 import { StartingPoint } from "../unit_of_work/starting_point.ts";
 import { suppress } from "../util/suppress.ts";
 import { readOnlyOf } from "./read_only.ts";
@@ -122,6 +123,7 @@ function owner(core: SessionCore): TransactionOwner {
   return {
     async commitTransaction(transaction) {
       await core.closeStreams();
+      let changes: readonly Committed[] = [];
       await end(core, transaction, async (connection) => {
         const { inner, tracks } = transaction;
         try {
@@ -135,8 +137,9 @@ function owner(core: SessionCore): TransactionOwner {
           if (tracks) core.work.rollback();
           throw error;
         }
-        if (tracks) core.work.commit();
+        if (tracks) changes = core.work.commit();
       });
+      await core.work.hooks.committed(changes);
     },
     async rollbackTransaction(transaction) {
       await core.closeStreams();

@@ -7,7 +7,7 @@
  */
 
 import { ClosedError } from "../errors.ts";
-import type { CallOptions } from "../dialect/driver.ts";
+import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 
 /** Lends connections. */
@@ -18,7 +18,14 @@ export interface ConnectionSource {
   tryConnect(): Connection | undefined;
   /** Lends one. */
   connect(options?: CallOptions): Promise<Connection>;
+  /** Reads may travel together with those of other sessions. */
+  readonly shares: boolean;
+  /** Runs a read without lending a connection, if that can be. */
+  share(statement: DriverStatement): Promise<DriverResult | undefined> | undefined;
 }
+
+/** Runs statements, on a connection or among those of others. */
+export type Runner = Pick<Connection, "run">;
 
 /** Serialises the work of one session. */
 export class Turnstile {
@@ -62,6 +69,31 @@ export class Turnstile {
         await this.#giveBack();
       }
     });
+  }
+
+  /** A read with these limits may travel together with those of other sessions. */
+  shares(call: CallOptions): boolean {
+    return this.#source.shares && call.signal === undefined && call.timeout === undefined;
+  }
+
+  /**
+   * Does a piece of work that reads. Where nothing is held, each statement travels with those of other
+   * sessions, if there is room; else all have the session's connection.
+   */
+  read<T>(
+    work: (runner: Runner, borrow: () => Promise<Connection>) => Promise<T>,
+    call: CallOptions = {},
+  ): Promise<T> {
+    return this.exclusive((borrow) => {
+      const alone = (statement: DriverStatement, limits: CallOptions): Promise<DriverResult> =>
+        borrow().then((connection) => connection.run(statement, limits));
+      const run = (statement: DriverStatement, limits = call): Promise<DriverResult> => {
+        const shared = this.#connection === undefined ? this.#source.share(statement) : undefined;
+        if (shared === undefined) return alone(statement, limits);
+        return shared.then((result) => result ?? alone(statement, limits));
+      };
+      return work({ run }, borrow);
+    }, call);
   }
 
   /** Keeps the connection until the returned function is called; that waits for its turn, too. */

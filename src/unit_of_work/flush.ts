@@ -210,7 +210,9 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
 function updated(update: Update, { journal, identityMap, dialect }: FlushTarget): void {
   const { object, mapper, row, changed, linked } = update;
   const state = stateOf(object);
-  const { given } = journal.note(object, state);
+  const note = journal.note(object, state);
+  const { given } = note;
+  note.updated = true;
   for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   const key = state.shape!.keyOf(row);
   if (key !== state.key) {

@@ -8,6 +8,7 @@
 import { type InstanceState, type InstanceStatus, Managed } from "../mapper/instance_state.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
+import type { Committed } from "./hooks.ts";
 
 /** How an object was. */
 export interface Note {
@@ -23,6 +24,8 @@ export interface Note {
   readonly partial: ReadonlySet<string> | undefined;
   /** For new objects: the properties that the flush gave it. */
   readonly given: Set<string>;
+  /** Its row was updated since. */
+  updated: boolean;
 }
 
 /** The notes of one transaction or savepoint. */
@@ -40,6 +43,7 @@ export class Journal {
         related: state.related && new Map(state.related),
         partial: state.partial && new Set(state.partial),
         given: new Set(),
+        updated: false,
       };
       this.#notes.set(object, note);
     }
@@ -51,12 +55,28 @@ export class Journal {
     return [...this.#notes].reverse();
   }
 
+  /** What it did to the objects it notes, in the order in which they were noted. */
+  *changes(): Generator<Committed> {
+    for (const [object, note] of this.#notes) {
+      const state = Managed.stateOf(object);
+      if (state === undefined) continue;
+      const { mapper, status } = state;
+      if (note.status === "pending") {
+        if (status === "persistent") yield { object, mapper, change: "insert" };
+      } else if (status === "deleted") yield { object, mapper, change: "delete" };
+      else if (note.updated) yield { object, mapper, change: "update" };
+    }
+  }
+
   /** Takes over the notes of an inner savepoint that was released. */
   absorb(inner: Journal): void {
     for (const [object, note] of inner.#notes) {
       const own = this.#notes.get(object);
       if (own === undefined) this.#notes.set(object, note);
-      else for (const property of note.given) own.given.add(property);
+      else {
+        for (const property of note.given) own.given.add(property);
+        own.updated ||= note.updated;
+      }
     }
   }
 }

@@ -9,6 +9,7 @@ import { InputError } from "../errors.ts";
 import type { Column } from "../schema/table.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Association, MappedRelation } from "../mapper/mapper.ts";
+import { firstVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import type { FlushTarget } from "./flush_target.ts";
 import { stateOf } from "./journal.ts";
@@ -120,8 +121,14 @@ function extraColumns(
   const extras: { column: Column; value: () => WireValue }[] = [];
   for (const column of mapper?.columns ?? []) {
     if (from.includes(column) || to.includes(column)) continue;
-    const { defaultValue } = column.defined.spec;
-    if (defaultValue !== undefined) {
+    const { defaultValue, version } = column.defined.spec;
+    if (version && column.defaultSql === undefined) {
+      const codec = column.type.codec[dialect];
+      extras.push({
+        column,
+        value: () => codec.encode(firstVersion(column.type), column.label),
+      });
+    } else if (defaultValue !== undefined) {
       const { value } = defaultValue;
       const codec = column.type.codec[dialect];
       extras.push({

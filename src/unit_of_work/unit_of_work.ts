@@ -16,6 +16,7 @@ import type { WireRow } from "../sql/wire.ts";
 import { flush, keepRelations } from "./flush.ts";
 import type { StatementRunner } from "./flush_target.ts";
 import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
+import { type Committed, Hooks } from "./hooks.ts";
 import { IdentityMap } from "./identity_map.ts";
 import { Journal, type Note, stateOf } from "./journal.ts";
 import {
@@ -47,6 +48,8 @@ export class UnitOfWork {
   readonly #owner: InstanceOwner;
   readonly #registry: Registry;
   readonly #dialect: Dialect;
+  /** What is called when objects are stored. */
+  readonly hooks: Hooks;
   readonly #pending = new Set<object>();
   readonly #deleted = new Set<object>();
   readonly #expired = new Set<object>();
@@ -58,6 +61,7 @@ export class UnitOfWork {
     this.#owner = owner;
     this.#registry = registry;
     this.#dialect = dialect;
+    this.hooks = new Hooks(registry.mappers);
     owner.doomed = this.#deleted;
   }
 
@@ -252,6 +256,36 @@ export class UnitOfWork {
     return this.#picture({ join: true });
   }
 
+  /** As `#settled`, after the hooks: once for each object, those that hooks bring in included. */
+  #prepared(): Picture {
+    let picture = this.#settled();
+    const names = (["beforeInsert", "beforeUpdate", "beforeDelete"] as const)
+      .filter((name) => this.hooks.has(name));
+    if (names.length === 0) return picture;
+    const seen = new Map(names.map((name) => [name, new Set<object>()]));
+    for (;;) {
+      const objects = {
+        beforeInsert: this.pending,
+        beforeUpdate: stored([
+          ...picture.changed.map(({ object }) => object),
+          ...picture.links.map(({ child }) => child),
+        ]),
+        beforeDelete: this.deleted,
+      };
+      let called = false;
+      for (const name of names) {
+        for (const object of objects[name]) {
+          if (seen.get(name)!.has(object)) continue;
+          seen.get(name)!.add(object);
+          this.hooks.before(name, object, this.#registry.mapperOf(object));
+          called = true;
+        }
+      }
+      if (!called) return picture;
+      picture = this.#settled();
+    }
+  }
+
   /**
    * What is to be written, as of now; undefined if there is nothing. The objects concerned belong
    * to this flush from here on: what happens to them meanwhile belongs to the next.
@@ -261,7 +295,7 @@ export class UnitOfWork {
   plan(): FlushPlan | undefined {
     const journal = this.#journals.at(-1);
     if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
-    const { changed, links, memberships, relations } = this.#settled();
+    const { changed, links, memberships, relations } = this.#prepared();
     if (
       changed.length === 0 && links.length === 0 && memberships.size === 0 &&
       this.#pending.size === 0 && this.#deleted.size === 0
@@ -323,12 +357,16 @@ export class UnitOfWork {
     this.#journals.push(new Journal());
   }
 
-  /** It ends well: what it did stays. */
-  commit(): void {
+  /** It ends well: what it did stays. Gives what hooks are to be told of, of a transaction. */
+  commit(): readonly Committed[] {
     const journal = this.#journals.pop();
     const outer = this.#journals.at(-1);
-    if (journal === undefined) return;
-    if (outer !== undefined) return outer.absorb(journal);
+    if (journal === undefined) return [];
+    if (outer !== undefined) {
+      outer.absorb(journal);
+      return [];
+    }
+    const changes = this.hooks.has("afterCommit") ? [...journal.changes()] : [];
     for (const [object] of journal.entries()) {
       const state = Managed.stateOf(object);
       if (state?.status !== "deleted") continue;
@@ -337,6 +375,7 @@ export class UnitOfWork {
       state.row = undefined;
       state.key = undefined;
     }
+    return changes;
   }
 
   /** It is undone: every object is as it was when it began. */
@@ -496,6 +535,11 @@ export class UnitOfWork {
     this.#expired.clear();
     this.#journals.length = 0;
   }
+}
+
+/** Each once, without those that are not stored yet. */
+function stored(objects: readonly object[]): object[] {
+  return [...new Set(objects)].filter((object) => Managed.stateOf(object)?.status === "persistent");
 }
 
 function assertWritable({ readOnly, name }: Mapper, verb: string): void {

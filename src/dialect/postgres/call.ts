@@ -21,6 +21,8 @@ export class Call implements Sending {
   known = true;
   /** Rows received. Replaced when the statement is sent again. */
   rows: WireRow[] = [];
+  /** It may be in flight together with others like it, outside of a transaction. */
+  shared = false;
   /** It was sent a second time, after its plan was found stale. */
   again = false;
   /** When it is to be given up, by `performance.now()`. */

@@ -1,7 +1,7 @@
 /**
  * The line of one connection's calls, and every way in which a call or the connection can end. States:
  * usable, then lost (final). While usable it is idle, or has calls in flight; several only between a
- * BEGIN and the call that ends the transaction.
+ * BEGIN and the call that ends the transaction, or reads that share the connection.
  *
  * @module
  */
@@ -217,7 +217,12 @@ export class Channel {
 
   #mayFly(call: Call): boolean {
     if (this.#cancelling !== undefined) return false;
-    if (this.#flying.first === undefined) return true;
+    const { first } = this.#flying;
+    if (first === undefined) return true;
+    if (first.shared) {
+      return call.shared && !this.#blocked && first.givenUp === undefined &&
+        this.#plans.settled(call);
+    }
     return this.#inTransaction && !this.#exclusive && !this.#blocked && call.kind !== "copy";
   }
 
@@ -260,8 +265,8 @@ export class Channel {
       this.#cancelReason = undefined;
       this.#exclusive = false;
       if (this.#status === "idle") this.#inTransaction = false;
-    } else if (next.givenUp !== undefined && this.#cancelling === undefined) {
-      this.#cancel(next);
+    } else {
+      this.#cancelFirst();
     }
     if (this.#waiting.first !== undefined || this.#closing !== undefined) this.#advance();
   }
@@ -370,9 +375,23 @@ export class Channel {
       call.forget?.();
       call.reject(call.givenUp);
       this.#advance();
-    } else if (call === this.#flying.first && this.#cancelling === undefined) {
-      this.#cancel(call);
+    } else {
+      this.#cancelFirst();
     }
+  }
+
+  /**
+   * Cancels what is under way, if it was given up. Where several share the connection, a request could
+   * hit the one behind: it is sent only when all in flight were given up. That is soon, since nothing is
+   * sent behind a slow one and all have the same limit.
+   */
+  #cancelFirst(): void {
+    const { first } = this.#flying;
+    if (first?.givenUp === undefined || this.#cancelling !== undefined) return;
+    if (first.shared) {
+      for (const call of this.#flying) if (call.givenUp === undefined) return;
+    }
+    this.#cancel(first);
   }
 
   #cancel(call: Call): void {

@@ -26,6 +26,7 @@ import type { PostgresSettings } from "./options.ts";
 import { beginText, whatIsWrong } from "./statements.ts";
 
 const noParams: readonly WireValue[] = [];
+const share = (call: Call): void => void (call.shared = true);
 
 /** One PostgreSQL connection. No promise of it has to be awaited. */
 export class PostgresConnection implements DriverConnection {
@@ -91,6 +92,15 @@ export class PostgresConnection implements DriverConnection {
     const { text, params } = statement;
     const mode = statement.prepare === false || !this.#prepared ? "unprepared" : "prepared";
     return this.#channel.call("run", text, params, mode, options);
+  }
+
+  /** Runs one read that may travel together with others of its kind. */
+  runShared(statement: DriverStatement, timeout?: number): Promise<DriverResult> {
+    const wrong = whatIsWrong(statement);
+    if (wrong !== undefined) return caught(Promise.reject(wrong));
+    const mode = this.#prepared ? "prepared" : "unprepared";
+    const limits = timeout === undefined ? undefined : { timeout };
+    return this.#channel.call("run", statement.text, statement.params, mode, limits, share);
   }
 
   /** Begins a transaction. May be followed by further calls without waiting. */

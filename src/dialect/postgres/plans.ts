@@ -19,6 +19,12 @@ export class Plans {
     this.#most = most;
   }
 
+  /** The call's text is prepared, or never will be: a second one need not wait for the first. */
+  settled(call: Call): boolean {
+    return call.mode !== "prepared" || this.#texts.get(call.statement) === true ||
+      this.#texts.size >= this.#most;
+  }
+
   /** Decides how a call is sent. */
   choose(call: Call): void {
     call.known = call.mode === "simple";
