@@ -387,8 +387,15 @@ export class Resolver {
       return `no entity of this engine maps the table "${table}". ` +
         didYouMean(table, this.#byTable.keys());
     }
-    const column = own(mapper, path.slice(dot + 1));
-    return typeof column === "string" ? column : { mapper, column };
+    const name = path.slice(dot + 1);
+    const column = own(mapper, name);
+    if (typeof column !== "string") return { mapper, column };
+    // A column that only a subclass has leads to its objects.
+    for (const each of mapper.classes.values()) {
+      const column = each.findColumn(name);
+      if (column !== undefined) return { mapper: each, column };
+    }
+    return column;
   }
 }
 

@@ -34,6 +34,7 @@ class Pet extends entity("pets", {
   notes: text().nullable().deferred(),
   ownerId: integer().nullable().references("owners.id"),
   owner: belongsTo<Owner | null>("ownerId"),
+  admirers: hasMany<Dog>("pets.friendId"),
 }, { computed: { loud: (p) => p.name.upper() } }) {
   hello(): string {
     return `I am ${this.name}`;
@@ -117,6 +118,23 @@ eachEngine("a relation to the base class loads the right classes", async ({ targ
     const counts = session.query(Owner).select((o) => o.pets.count((p) => p.kind.eq("dog")));
     assertEquals(await counts.scalar(), 1);
   }
+});
+
+eachEngine("a relation leads to a subclass by its own column", async ({ target }) => {
+  await using engine = await open(target);
+  await using session = engine.session();
+  const tom = await session.query(Cat).selectin("admirers").one();
+  assertEquals(tom.admirers.map((dog) => dog.breed), ["Collie"]);
+  assertEquals(
+    await session.query(Pet).select((p) => p.admirers.count()).orderBy((p) => p.name).all(),
+    [0, 0, 1],
+  );
+  const pip = new Dog({ name: "Pip", breed: "Pug" });
+  tom.admirers.push(pip);
+  await session.commit();
+  assertEquals(pip.friendId, tom.id);
+  await session.refresh(pip);
+  assertEquals(pip.breed, "Pug");
 });
 
 eachEngine("objects of subclasses are changed and deleted", async ({ target }) => {
