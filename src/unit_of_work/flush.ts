@@ -36,16 +36,18 @@ import { settle } from "../util/settle.ts";
 
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
+  const deletes = () => plan.deletes.map((group) => deleteGroup(group, target));
+  if (plan.deletesFirst) await settle([...partMembers(plan.parted, target), ...deletes()]);
   for (const layer of plan.inserts) {
     for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
     await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
   }
   for (const update of plan.updates) completeUpdate(update);
   await settle([
-    ...partMembers(plan.parted, target),
+    ...(plan.deletesFirst ? [] : partMembers(plan.parted, target)),
     ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
     ...joinMembers(plan.joined, target),
-    ...plan.deletes.map((group) => deleteGroup(group, target)),
+    ...(plan.deletesFirst ? [] : deletes()),
   ]);
   keepRelations(plan.relations, target.journal);
 }

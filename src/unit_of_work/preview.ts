@@ -72,7 +72,18 @@ function counted(count: number, what: string): string {
 /** Tells what a plan says. */
 export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushPreview {
   if (plan === undefined) return new FlushPreview([]);
+  const parted = members("unlink", plan.parted, dialect);
+  const deletes = plan.deletes.map((group): PreviewStep => {
+    const shape = deleteShape(group[0]!.mapper);
+    return {
+      action: "delete",
+      columns: [],
+      ...common(group),
+      statements: texts(group, shape.keys.length, (keys) => dialect.deleteRows(shape, keys)),
+    };
+  });
   return new FlushPreview([
+    ...(plan.deletesFirst ? [...parted, ...deletes] : []),
     ...plan.inserts.flatMap(groupInserts).map((group): PreviewStep => {
       const shape = insertShape(group);
       return {
@@ -82,7 +93,7 @@ export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushP
         statements: texts(group, shape.columns.length, (rows) => dialect.insertRows(shape, rows)),
       };
     }),
-    ...members("unlink", plan.parted, dialect),
+    ...(plan.deletesFirst ? [] : parted),
     ...groupUpdates(plan.updates).map((group): PreviewStep => {
       const shape = updateShape(group);
       const width = shape.keys.length + shape.columns.length;
@@ -94,15 +105,7 @@ export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushP
       };
     }),
     ...members("link", plan.joined, dialect),
-    ...plan.deletes.map((group): PreviewStep => {
-      const shape = deleteShape(group[0]!.mapper);
-      return {
-        action: "delete",
-        columns: [],
-        ...common(group),
-        statements: texts(group, shape.keys.length, (keys) => dialect.deleteRows(shape, keys)),
-      };
-    }),
+    ...(plan.deletesFirst ? [] : deletes),
   ]);
 }
 
