@@ -245,6 +245,7 @@ export type {
 // Sessions: the unit of work, queries, transactions, batches, bulk.
 export { AsyncSession } from "./src/session/async_session.ts";
 export type { CommittedChange, EntityHooks, HookName } from "./src/mapper/entity_hooks.ts";
+export { FlushPreview, type PreviewStep } from "./src/unit_of_work/preview.ts";
 export type { SessionHook } from "./src/unit_of_work/hooks.ts";
 export { type FieldHistory, inspect, type Inspection } from "./src/unit_of_work/inspect.ts";
 export { type Lazy, lazy } from "./src/session/lazy.ts";

@@ -26,6 +26,7 @@ import { nodeOf, type TableSource } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { FlushPreview } from "../unit_of_work/preview.ts";
 import type { SessionHook } from "../unit_of_work/hooks.ts";
 import { BulkCalls } from "./bulk/bulk_calls.ts";
 import type { BulkPlan, BulkPlanInput } from "./bulk/bulk_plan.ts";
@@ -325,6 +326,36 @@ export class AsyncSession implements AsyncDisposable {
   get [runnerOf](): QueryRunner {
     this.#core.assertOpen();
     return this.#reader;
+  }
+
+  /**
+   * What the next flush would do: step by step, with objects, columns and the texts of statements;
+   * `String(preview)` says it in words. Sends nothing, and calls no hooks. New objects that hang on
+   * others become pending, as they would by the flush.
+   *
+   * @throws {InputError} when something cannot be stored, as the flush would.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * session.addAll([new Pet({ name: "Ant" }), new Pet({ name: "Bee" })]);
+   *
+   * const preview = session.preview();
+   * assertEquals(String(preview), "insert Pet: 2 rows (name) in 1 statement");
+   * assertEquals(preview.steps[0]?.objects, session.new);
+   * await session.commit();
+   * assertEquals(String(session.preview()), "nothing to store");
+   * ```
+   */
+  preview(): FlushPreview {
+    this.#core.assertOpen();
+    return this.#core.work.preview();
   }
 
   // --- reading -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
  */
 
 import { StaleDataError } from "../errors.ts";
-import type { DeleteShape, Dialect, InsertShape, UpdateShape } from "../dialect/dialect.ts";
+import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
@@ -19,6 +19,15 @@ import {
   type PendingKey,
   type Update,
 } from "./flush_plan.ts";
+import {
+  compareKeys,
+  deleteShape,
+  groupInserts,
+  groupUpdates,
+  insertColumns,
+  insertShape,
+  updateShape,
+} from "./flush_shapes.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
@@ -27,16 +36,18 @@ import { settle } from "../util/settle.ts";
 
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
+  const deletes = () => plan.deletes.map((group) => deleteGroup(group, target));
+  if (plan.deletesFirst) await settle([...partMembers(plan.parted, target), ...deletes()]);
   for (const layer of plan.inserts) {
     for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
     await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
   }
   for (const update of plan.updates) completeUpdate(update);
   await settle([
-    ...partMembers(plan.parted, target),
+    ...(plan.deletesFirst ? [] : partMembers(plan.parted, target)),
     ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
     ...joinMembers(plan.joined, target),
-    ...plan.deletes.map((group) => deleteGroup(group, target)),
+    ...(plan.deletesFirst ? [] : deletes()),
   ]);
   keepRelations(plan.relations, target.journal);
 }
@@ -53,10 +64,6 @@ export function keepRelations(relations: FlushPlan["relations"], journal: Journa
   }
 }
 
-function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
-  return [...Map.groupBy(items, key).values()];
-}
-
 /** Takes the keys of parents that have been inserted by now. */
 function fillKeys(row: WireRow | Insert["row"], keys: readonly PendingKey[]): void {
   for (const { index, parent, parentIndex } of keys) {
@@ -64,27 +71,10 @@ function fillKeys(row: WireRow | Insert["row"], keys: readonly PendingKey[]): vo
   }
 }
 
-function groupInserts(layer: readonly Insert[]): Insert[][] {
-  return groupBy(layer, ({ mapper }) => mapper).flatMap((group) =>
-    groupBy(group, ({ row }) => {
-      let omitted = "";
-      for (let i = 0; i < row.length; i++) if (row[i] === undefined) omitted += `${i},`;
-      return omitted;
-    })
-  );
-}
-
 async function insertGroup(group: readonly Insert[], target: FlushTarget): Promise<void> {
   const { dialect, connection } = target;
-  const { mapper, row: first } = group[0]!;
-  const given: number[] = [];
-  const returned: number[] = [];
-  first.forEach((wire, i) => (wire === undefined ? returned : given).push(i));
-  const shape: InsertShape = {
-    table: mapper.table,
-    columns: given.map((i) => mapper.columns[i]!),
-    returning: returned.map((i) => mapper.columns[i]!),
-  };
+  const { given, returned } = insertColumns(group[0]!);
+  const shape = insertShape(group);
   const rows = group.map(({ row }) => given.map((i) => row[i]!));
   const statements = dialect.insertRows(shape, rows);
   const results = await runAll(connection, statements, target.call);
@@ -167,33 +157,9 @@ function completeUpdate(update: Update): void {
   fillKeys(update.row, update.pendingKeys);
 }
 
-function groupUpdates(updates: readonly Update[]): Update[][] {
-  return groupBy(updates, ({ mapper }) => mapper)
-    .flatMap((group) => groupBy(group, ({ changed }) => changed.join()))
-    // By key, so that two flushes lock their rows in the same order.
-    .map((group) => group.sort((a, b) => compareKeys(a.key, b.key)));
-}
-
-function compareKeys(a: WireRow, b: WireRow): number {
-  for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i]!, b[i]!];
-    // Decimal text of different length sorts by length, as the numbers do.
-    if (typeof x === "string" && typeof y === "string" && x.length !== y.length) {
-      return x.length - y.length;
-    }
-    if (x < y) return -1;
-    if (x > y) return 1;
-  }
-  return 0;
-}
-
 async function updateGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
-  const { mapper, changed } = group[0]!;
-  const shape: UpdateShape = {
-    table: mapper.table,
-    columns: changed.map((i) => mapper.columns[i]!),
-    ...guarded(mapper),
-  };
+  const { changed } = group[0]!;
+  const shape = updateShape(group);
   const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
   const statements = target.dialect.updateRows(shape, rows);
   const results = await runAll(target.connection, statements, target.call);
@@ -252,7 +218,7 @@ function dropStaleRelations(
 
 async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promise<void> {
   const { mapper } = group[0]!;
-  const shape: DeleteShape = { table: mapper.table, ...guarded(mapper) };
+  const shape = deleteShape(mapper);
   const keys = group.map(({ key }) => key).sort(compareKeys);
   const results = await runAll(
     target.connection,
@@ -266,13 +232,6 @@ async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promi
     target.identityMap.of(mapper).delete(state.key!);
     state.status = "deleted";
   }
-}
-
-/** What rows are found by; those with a version are read back, to tell which one was stale. */
-function guarded(mapper: Mapper): Pick<UpdateShape, "keys" | "returning"> {
-  const { primaryKey, versionIndex, columns } = mapper;
-  if (versionIndex < 0) return { keys: primaryKey };
-  return { keys: [...primaryKey, columns[versionIndex]!], returning: primaryKey };
 }
 
 /** All rows were there, as they had been loaded. */

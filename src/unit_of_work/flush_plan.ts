@@ -15,6 +15,7 @@ import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
+import { deletesComeFirst } from "./taken.ts";
 
 /** A key of a new row that is known only when its parent has been inserted. */
 export interface PendingKey {
@@ -76,6 +77,8 @@ export interface FlushPlan {
   readonly updates: readonly Update[];
   /** After the updates: rows of one class each, in the order in which they go. */
   readonly deletes: readonly (readonly Delete[])[];
+  /** The deletes come before everything else, since other rows take keys or unique values of theirs. */
+  readonly deletesFirst: boolean;
   /** Rows of tables between to be added, once the rows they refer to are there. */
   readonly joined: readonly Membership[];
   /** Rows of tables between to be removed. */
@@ -154,6 +157,7 @@ export function planFlush(input: FlushInput): FlushPlan {
     inserts: layers,
     updates: touched,
     deletes,
+    deletesFirst: deletesComeFirst(inserts.values(), touched, deletes.flat()),
     joined: input.memberships.joined,
     parted: input.memberships.parted,
     relations: input.relations,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { DeleteShape, InsertShape } from "../dialect/dialect.ts";
 import { InputError } from "../errors.ts";
 import type { Column } from "../schema/table.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
@@ -67,9 +68,8 @@ export class Memberships {
 
 /** Removes rows; one that is gone already is no matter. */
 export function partMembers(parted: readonly Membership[], target: FlushTarget): Promise<void>[] {
-  return grouped(parted).map(async (group) => {
-    const through = group[0]!.relation.through!;
-    const shape = { table: through.table, keys: [...through.from, ...through.to] };
+  return groupMembers(parted).map(async (group) => {
+    const shape = partShape(group[0]!.relation);
     const statements = target.dialect.deleteRows(shape, group.map(keysOf));
     await Promise.all(statements.map((s) => target.connection.run(s, target.call)));
   });
@@ -77,16 +77,8 @@ export function partMembers(parted: readonly Membership[], target: FlushTarget):
 
 /** Adds rows; one that is there already is no matter. */
 export function joinMembers(joined: readonly Membership[], target: FlushTarget): Promise<void>[] {
-  return grouped(joined).map(async (group) => {
-    const { relation } = group[0]!;
-    const through = relation.through!;
-    const extras = extraColumns(through, relation, target.dialect.name);
-    const shape = {
-      table: through.table,
-      columns: [...through.from, ...through.to, ...extras.map(({ column }) => column)],
-      returning: [],
-      onConflict: { target: [], update: [] },
-    };
+  return groupMembers(joined).map(async (group) => {
+    const { shape, extras } = joinShape(group[0]!.relation, target.dialect.name);
     const rows = group.map((membership) => [
       ...keysOf(membership),
       ...extras.map(({ value }) => value()),
@@ -96,7 +88,29 @@ export function joinMembers(joined: readonly Membership[], target: FlushTarget):
   });
 }
 
-function grouped(memberships: readonly Membership[]): Membership[][] {
+/** How rows of the table between are deleted. */
+export function partShape({ through }: MappedRelation): DeleteShape {
+  return { table: through!.table, keys: [...through!.from, ...through!.to] };
+}
+
+/** How rows of the table between are inserted, and what they hold beside the keys. */
+export function joinShape(
+  relation: MappedRelation,
+  dialect: DialectName,
+): { readonly shape: InsertShape; readonly extras: readonly ExtraColumn[] } {
+  const through = relation.through!;
+  const extras = extraColumns(through, relation, dialect);
+  const shape: InsertShape = {
+    table: through.table,
+    columns: [...through.from, ...through.to, ...extras.map(({ column }) => column)],
+    returning: [],
+    onConflict: { target: [], update: [] },
+  };
+  return { shape, extras };
+}
+
+/** Rows of the same table between. */
+export function groupMembers(memberships: readonly Membership[]): Membership[][] {
   return [...Map.groupBy(memberships, ({ relation }) => relation).values()];
 }
 
@@ -112,13 +126,21 @@ function wires(object: object, columns: readonly MappedColumn[]): WireRow {
   return columns.map((column) => row![mapper.columns.indexOf(column)]!);
 }
 
+/** A column of the table between that is no key. */
+export interface ExtraColumn {
+  /** The column. */
+  readonly column: Column;
+  /** Makes its value. */
+  readonly value: () => WireValue;
+}
+
 /** Columns of an association entity that JavaScript gives a default. */
 function extraColumns(
   { mapper, from, to }: Association,
   relation: MappedRelation,
   dialect: DialectName,
-): { column: Column; value: () => WireValue }[] {
-  const extras: { column: Column; value: () => WireValue }[] = [];
+): ExtraColumn[] {
+  const extras: ExtraColumn[] = [];
   for (const column of mapper?.columns ?? []) {
     if (from.includes(column) || to.includes(column)) continue;
     const { defaultValue, version } = column.defined.spec;

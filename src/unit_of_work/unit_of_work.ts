@@ -31,6 +31,7 @@ import {
 import { cascaded, leaving, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { Memberships } from "./membership.ts";
+import { type FlushPreview, previewOf } from "./preview.ts";
 
 /** What the objects of a session look like at one moment. */
 interface Picture {
@@ -295,16 +296,34 @@ export class UnitOfWork {
   plan(): FlushPlan | undefined {
     const journal = this.#journals.at(-1);
     if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
-    const { changed, links, memberships, relations } = this.#prepared();
+    const picture = this.#prepared();
+    const plan = this.#planOf(picture);
+    if (plan === undefined) {
+      keepRelations(picture.relations, journal);
+      return undefined;
+    }
+    // Noted before anything is sent, so that a failure in the middle finds every object.
+    for (const layer of plan.inserts) {
+      for (const { object } of layer) journal.note(object, stateOf(object));
+    }
+    for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
+    this.#pending.clear();
+    this.#deleted.clear();
+    return plan;
+  }
+
+  /** What a flush would do now, hooks apart. New objects and orphans are found, as by a flush. */
+  preview(): FlushPreview {
+    return previewOf(this.#planOf(this.#settled()), this.#dialect);
+  }
+
+  #planOf({ changed, links, memberships, relations }: Picture): FlushPlan | undefined {
     if (
       changed.length === 0 && links.length === 0 && memberships.size === 0 &&
       this.#pending.size === 0 && this.#deleted.size === 0
-    ) {
-      keepRelations(relations, journal);
-      return undefined;
-    }
+    ) return undefined;
     for (const { state } of changed) assertWritable(state.mapper, "changed");
-    const plan = planFlush({
+    return planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
       pending: [...this.#pending].map((object) => ({
@@ -317,14 +336,6 @@ export class UnitOfWork {
       memberships,
       relations,
     });
-    // Noted before anything is sent, so that a failure in the middle finds every object.
-    for (const layer of plan.inserts) {
-      for (const { object } of layer) journal.note(object, stateOf(object));
-    }
-    for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
-    this.#pending.clear();
-    this.#deleted.clear();
-    return plan;
   }
 
   /** Carries a plan out, inside the transaction it was made in. */
