@@ -28,7 +28,11 @@ export function checkSourceFilters(
 ): void {
   const known = new Set<unknown>();
   const add = (source: Source) => {
-    if (source.kind === "table") { for (const { name } of source.filters ?? []) known.add(name); }
+    if (source.kind !== "table") return;
+    for (const { name } of source.filters ?? []) {
+      // Those of subclasses are no user's.
+      if (!name.startsWith("\0")) known.add(name);
+    }
   };
   sources.forEach(add);
   const reached = new Set(mapper === undefined ? [] : [mapper]);

@@ -105,6 +105,7 @@ eachEngine("a subclass is queried, counted and got by itself", async ({ target }
   assertEquals(await session.get(Cat, dog.id), undefined, "managed already, as another class");
   await using other = engine.session();
   assertEquals(await other.get(Cat, dog.id), undefined);
+  assertThrows(() => other.query(Cat).unfiltered("\0cat"), InputError, "no filter");
   // @ts-expect-error -- an owner is no pet
   assertThrows(() => session.query(Pet).ofType(Owner), InputError, "does not extend");
 });
