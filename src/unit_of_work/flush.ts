@@ -11,14 +11,7 @@ import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driv
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
-import {
-  type Delete,
-  type FlushPlan,
-  guardedKeyOf,
-  type Insert,
-  type PendingKey,
-  type Update,
-} from "./flush_plan.ts";
+import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
 import {
   compareKeys,
   deleteShape,
@@ -28,6 +21,7 @@ import {
   insertShape,
   updateShape,
 } from "./flush_shapes.ts";
+import type { Delete, Insert, PendingKey, Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";

@@ -13,61 +13,10 @@ import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
+import type { Delete, Insert, Update } from "./flush_steps.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
 import { deletesComeFirst } from "./taken.ts";
-
-/** A key of a new row that is known only when its parent has been inserted. */
-export interface PendingKey {
-  /** Index of the column. */
-  readonly index: number;
-  /** The object to take it from. */
-  readonly parent: object;
-  /** Index of the parent's column. */
-  readonly parentIndex: number;
-}
-
-/** A new row. */
-export interface Insert {
-  /** The object. */
-  readonly object: object;
-  /** Its mapper. */
-  readonly mapper: Mapper;
-  /** Wire values by the mapper's columns; undefined where the database gives the value. */
-  readonly row: (WireValue | undefined)[];
-  /** Keys to fill in before it is sent. */
-  readonly pendingKeys: PendingKey[];
-  /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: Set<number>;
-}
-
-/** A changed row. */
-export interface Update {
-  /** The object. */
-  readonly object: object;
-  /** Its mapper. */
-  readonly mapper: Mapper;
-  /** The primary key, and the version if there is one, as they are in the database. */
-  readonly key: WireRow;
-  /** Indexes of the columns that are written, ascending. */
-  readonly changed: number[];
-  /** Wire values by the mapper's columns: what the snapshot becomes. */
-  readonly row: WireRow;
-  /** Keys to fill in before it is sent. */
-  readonly pendingKeys: PendingKey[];
-  /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: Set<number>;
-}
-
-/** A row to be deleted. */
-export interface Delete {
-  /** The object. */
-  readonly object: object;
-  /** Its mapper. */
-  readonly mapper: Mapper;
-  /** The primary key, and the version if there is one. */
-  readonly key: WireRow;
-}
 
 /** What a flush carries out. */
 export interface FlushPlan {

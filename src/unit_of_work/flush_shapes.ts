@@ -7,7 +7,7 @@
 import type { DeleteShape, InsertShape, UpdateShape } from "../dialect/dialect.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { WireRow } from "../sql/wire.ts";
-import type { Insert, Update } from "./flush_plan.ts";
+import type { Insert, Update } from "./flush_steps.ts";
 
 function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
   return [...Map.groupBy(items, key).values()];

@@ -8,7 +8,7 @@
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Column } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
-import type { Delete, Insert, Update } from "./flush_plan.ts";
+import type { Delete, Insert, Update } from "./flush_steps.ts";
 import { stateOf } from "./journal.ts";
 
 type Row = readonly (WireValue | undefined)[];
