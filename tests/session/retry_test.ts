@@ -168,10 +168,13 @@ eachEngine("begin() with retries ends its pause when the signal aborts", async (
   await using engine = await openLibrary(target);
   await using session = engine.session();
   const controller = new AbortController();
+  // The pause follows the rollback.
+  engine.on("transaction", ({ action }) => {
+    if (action === "rollback") setTimeout(() => controller.abort(new Error("enough")), 1);
+  });
   let runs = 0;
   const work = () => {
     runs++;
-    setTimeout(() => controller.abort(new Error("enough")), 1);
     throw unlucky();
   };
   const options = { retries: 9, retryDelay: 60_000, signal: controller.signal };
