@@ -189,8 +189,19 @@ export class UnitOfWork {
   /** True if a flush would send something. */
   get hasChanges(): boolean {
     if (this.#pending.size > 0 || this.#deleted.size > 0) return true;
-    const { changed, links, memberships } = this.#picture({ join: false });
-    return changed.length > 0 || links.length > 0 || memberships.size > 0;
+    // Asked whenever a session closes, most often with nothing changed: no picture is made for that.
+    let columns = false;
+    let relations = false;
+    this.identityMap.forEach((object) => {
+      if (columns) return;
+      const state = stateOf(object);
+      columns = state.shape!.changes(object, state.row!) !== null;
+      relations ||= state.related !== undefined && !inStep(object, state.mapper, state.related);
+    });
+    if (columns) return true;
+    if (!relations) return false;
+    const { links, memberships } = this.#picture({ join: false });
+    return links.length > 0 || memberships.size > 0;
   }
 
   /** True if the object differs from its row. */
