@@ -84,15 +84,14 @@ import { beginTransaction, inTransaction } from "./transactions.ts";
 export class AsyncSession implements AsyncDisposable {
   readonly #core: SessionCore;
   readonly #reader: Reader;
-  readonly #bulk: BulkCalls;
   readonly #relations: Relations;
-  readonly #objects: Objects;
+  #bulkCalls: BulkCalls | undefined;
+  #objectCalls: Objects | undefined;
 
   /** Made by `engine.session()`. */
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
     this.#core = new SessionCore(context, options);
-    this.#bulk = new BulkCalls(this.#core);
     this.#relations = new Relations(this.#core);
     this.#reader = new Reader(this.#core, {
       session: this,
@@ -106,7 +105,16 @@ export class AsyncSession implements AsyncDisposable {
         };
       },
     });
-    this.#objects = new Objects(
+  }
+
+  // Made on first use: most sessions live for a few statements, and need neither.
+
+  get #bulk(): BulkCalls {
+    return this.#bulkCalls ??= new BulkCalls(this.#core);
+  }
+
+  get #objects(): Objects {
+    return this.#objectCalls ??= new Objects(
       this.#core,
       this.#reader,
       this.#relations,

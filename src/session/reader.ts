@@ -328,9 +328,9 @@ export class Reader implements QueryRunner {
         return await work(connection);
       }, call);
     }
-    return turnstile.run(async (connection) => {
-      await this.#core.autoflush(connection, call);
-      return await work(connection);
+    return turnstile.run((connection) => {
+      const flushed = this.#core.autoflush(connection, call);
+      return flushed === undefined ? work(connection) : flushed.then(() => work(connection));
     }, call);
   }
 

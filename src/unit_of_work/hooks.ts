@@ -31,15 +31,18 @@ export interface Committed {
 
 type Hook = (object: object, change?: CommittedChange) => unknown;
 
+/** What sessions start with: most never have a hook of their own. */
+const none: Readonly<Record<HookName, readonly Hook[]>> = {
+  beforeInsert: [],
+  beforeUpdate: [],
+  beforeDelete: [],
+  afterCommit: [],
+};
+
 /** The hooks that apply to the objects of one session. */
 export class Hooks {
   readonly #mappers: readonly Mapper[];
-  readonly #own: Record<HookName, readonly Hook[]> = {
-    beforeInsert: [],
-    beforeUpdate: [],
-    beforeDelete: [],
-    afterCommit: [],
-  };
+  #own: Readonly<Record<HookName, readonly Hook[]>> = none;
 
   /** Starts with those of the entities. */
   constructor(mappers: readonly Mapper[]) {
@@ -58,8 +61,10 @@ export class Hooks {
     }
     // Wrapped, so that a function added twice is removed once at a time.
     const entry: Hook = (object, change) => hook(object, change!);
-    this.#own[name] = [...this.#own[name], entry];
-    return () => this.#own[name] = this.#own[name].filter((other) => other !== entry);
+    this.#own = { ...this.#own, [name]: [...this.#own[name], entry] };
+    return () => {
+      this.#own = { ...this.#own, [name]: this.#own[name].filter((other) => other !== entry) };
+    };
   }
 
   /** True if a hook of this name can be called. Asked first, so that hooks nobody has cost nothing. */
