@@ -875,7 +875,8 @@ export class AsyncSession implements AsyncDisposable {
     if (this.#core.transaction !== undefined) {
       await this.#core.transaction.rollback().catch(() => {});
     }
-    await this.#core.turnstile.close();
+    const underWay = this.#core.turnstile.close();
+    if (underWay !== undefined) await underWay;
     this.#core.work.close();
     if (unflushed) this.#reportUnflushed();
   }

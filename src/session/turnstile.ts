@@ -134,9 +134,13 @@ export class Turnstile {
     });
   }
 
-  /** Refuses new work; what was asked for before is carried out and waited for. */
-  async close(): Promise<void> {
+  /** Refuses new work. What was asked for before is carried out: a promise, if there is any. */
+  close(): Promise<void> | undefined {
     this.#closed = true;
+    return this.#tail === undefined ? undefined : this.#drain();
+  }
+
+  async #drain(): Promise<void> {
     while (this.#tail !== undefined) await this.#tail;
   }
 
