@@ -13,7 +13,7 @@ import { peakMemory } from "../support/memory.ts";
 import { check, type Workload } from "../support/workload.ts";
 import { bulkInsert } from "./bulk_insert_bench.ts";
 import { commitNew } from "./commit_new_bench.ts";
-import { getByKey } from "./get_by_key_bench.ts";
+import { getByKey, getInSession } from "./get_by_key_bench.ts";
 import { loadTracked } from "./load_tracked_bench.ts";
 import { selectin } from "./selectin_bench.ts";
 import { stream } from "./stream_bench.ts";
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 const only = values.only?.split(",");
 const rounds = Number(values.rounds);
-const workloads = [getByKey, loadTracked, selectin, stream, bulkInsert, commitNew]
+const workloads = [getByKey, getInSession, loadTracked, selectin, stream, bulkInsert, commitNew]
   .filter(({ name }) => only?.includes(name) ?? true);
 
 /** Unmeasured rounds at the start: what is compiled, planned and cached settles. */

@@ -1,4 +1,4 @@
-/** Point select by primary key on one connection, one after the other, a session for each. */
+/** Point select by primary key on one connection, one after the other. */
 
 import { Book } from "../support/library.ts";
 import { bench, type Workload } from "../support/workload.ts";
@@ -7,7 +7,7 @@ const COUNT = 500;
 /** Spread over the table, and no key twice. */
 const keys = Array.from({ length: COUNT }, (_, i) => 1 + i * 467 % 1_000_000);
 
-/** See above. */
+/** A session for each, as a server has one for each request. */
 export const getByKey: Workload = {
   name: "get",
   title: "500 point selects by key, one connection, a session each",
@@ -32,4 +32,18 @@ export const getByKey: Workload = {
   },
 };
 
+/** The same in one session, which keeps all the objects. */
+export const getInSession: Workload = {
+  ...getByKey,
+  name: "session_get",
+  title: "500 point selects by key, one connection, one session",
+  async sluice(engine) {
+    await using session = engine.session();
+    let pages = 0;
+    for (const key of keys) pages += (await session.getOrFail(Book, key)).pages;
+    return pages;
+  },
+};
+
 bench(getByKey);
+bench(getInSession);
