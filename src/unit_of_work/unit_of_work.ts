@@ -12,7 +12,6 @@ import { setRelation } from "../mapper/define.ts";
 import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
-import type { WireRow } from "../sql/wire.ts";
 import { flush, keepRelations } from "./flush.ts";
 import type { StatementRunner } from "./flush_target.ts";
 import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
@@ -87,18 +86,6 @@ export class UnitOfWork {
       if (Managed.stateOf(child)?.status === "persistent") dirty.add(child);
     }
     return [...dirty];
-  }
-
-  /** A managed object: its row is loaded or written. */
-  manage(object: object, mapper: Mapper, row: WireRow): InstanceState {
-    const state = new InstanceState(mapper, "persistent", this.#owner);
-    const shape = mapper.shape(this.#dialect.name);
-    state.row = row;
-    state.shape = shape;
-    state.key = shape.keyOf(row);
-    Managed.setState(object, state);
-    this.identityMap.of(mapper).set(state.key, object);
-    return state;
   }
 
   /**
