@@ -5,9 +5,10 @@
  * @module
  */
 
-import { StaleDataError } from "../errors.ts";
+import { StaleDataError, UniqueViolationError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
+import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
@@ -23,25 +24,35 @@ import {
 } from "./flush_shapes.ts";
 import type { Delete, Insert, PendingKey, Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
+import type { IdentityMap } from "./identity_map.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
+import type { WriteOrder } from "./write_order.ts";
 import { settle } from "../util/settle.ts";
 
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
+  const { releases, early, updates, deletesFirst, exchanged } = plan.order;
   const deletes = () => plan.deletes.map((group) => deleteGroup(group, target));
-  if (plan.deletesFirst) await settle([...partMembers(plan.parted, target), ...deletes()]);
+  if (releases.length + early.length > 0 || deletesFirst) {
+    await settle([
+      ...groupUpdates(releases).map((group) => releaseGroup(group, target)),
+      ...updateRounds(early, exchanged, target),
+      ...(deletesFirst ? partMembers(plan.parted, target) : []),
+      ...(deletesFirst ? deletes() : []),
+    ]);
+  }
   for (const layer of plan.inserts) {
     for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
     await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
   }
-  for (const update of plan.updates) completeUpdate(update);
+  for (const round of updates) for (const update of round) completeUpdate(update);
   await settle([
-    ...(plan.deletesFirst ? [] : partMembers(plan.parted, target)),
-    ...groupUpdates(plan.updates).map((group) => updateGroup(group, target)),
+    ...(deletesFirst ? [] : partMembers(plan.parted, target)),
+    ...updateRounds(updates, exchanged, target),
     ...joinMembers(plan.joined, target),
-    ...(plan.deletesFirst ? [] : deletes()),
+    ...(deletesFirst ? [] : deletes()),
   ]);
   keepRelations(plan.relations, target.journal);
 }
@@ -151,6 +162,52 @@ function completeUpdate(update: Update): void {
   fillKeys(update.row, update.pendingKeys);
 }
 
+/** Sent in order, which is all that a round has to wait for. */
+function updateRounds(
+  rounds: WriteOrder["updates"],
+  exchanged: WriteOrder["exchanged"],
+  target: FlushTarget,
+): Promise<void>[] {
+  return rounds.flatMap(groupUpdates).map(async (group) => {
+    try {
+      await updateGroup(group, target);
+    } catch (error) {
+      const some = group.filter((update) => exchanged.has(update));
+      throw some.length > 0 && error instanceof UniqueViolationError
+        ? exchangeRefused(some, error)
+        : error;
+    }
+  });
+}
+
+function exchangeRefused(
+  group: readonly Update[],
+  error: UniqueViolationError,
+): UniqueViolationError {
+  const { sqlState, constraint, table, column, detail, statement, position } = error;
+  const names = group.slice(0, 5).map(({ mapper, object }) => mapper.describe(object));
+  return new UniqueViolationError(
+    `${names.join("; ")}${
+      group.length > 5 ? "; …" : ""
+    } exchange values of which each can be there ` +
+      "once only and none can be null, and the database checks them row by row",
+    {
+      ...{ sqlState, constraint, table, column, detail, statement, position },
+      hint: "Give one of them a free value in a flush before, or make the constraint deferrable",
+      cause: error,
+    },
+  );
+}
+
+/** Sets values to null that other rows take before theirs are written. */
+async function releaseGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
+  const { changed } = group[0]!;
+  const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
+  const statements = target.dialect.updateRows(updateShape(group), rows);
+  const results = await runAll(target.connection, statements, target.call);
+  checkAll("updated", group, results, target.dialect, ({ object }) => stateOf(object).key!);
+}
+
 async function updateGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
   const { changed } = group[0]!;
   const shape = updateShape(group);
@@ -176,12 +233,18 @@ function updated(update: Update, { journal, identityMap, dialect }: FlushTarget)
   for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   const key = state.shape!.keyOf(row);
   if (key !== state.key) {
-    identityMap.of(mapper).delete(state.key!);
+    leave(object, state, identityMap);
     identityMap.of(mapper).set(key, object);
     state.key = key;
   }
   state.row = row;
   dropStaleRelations(object, mapper, changed, state.related);
+}
+
+/** By now the key can be that of another object, which took it. */
+function leave(object: object, { mapper, key }: InstanceState, identityMap: IdentityMap): void {
+  const map = identityMap.of(mapper);
+  if (map.get(key!) === object) map.delete(key!);
 }
 
 /** A key that was changed by hand leaves the relation it belongs to unloaded. */
@@ -223,7 +286,7 @@ async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promi
   for (const { object } of group) {
     const state = stateOf(object);
     target.journal.note(object, state);
-    target.identityMap.of(mapper).delete(state.key!);
+    leave(object, state, target.identityMap);
     state.status = "deleted";
   }
 }

@@ -16,18 +16,16 @@ import { deleteOrder } from "./delete_order.ts";
 import type { Delete, Insert, Update } from "./flush_steps.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
-import { deletesComeFirst } from "./taken.ts";
+import { orderWrites, type WriteOrder } from "./write_order.ts";
 
 /** What a flush carries out. */
 export interface FlushPlan {
   /** Layers in order; the rows of a layer do not depend on each other. */
   readonly inserts: readonly (readonly Insert[])[];
-  /** After the inserts. */
-  readonly updates: readonly Update[];
-  /** After the updates: rows of one class each, in the order in which they go. */
+  /** The updates, and what comes before what. */
+  readonly order: WriteOrder;
+  /** After the updates, usually: rows of one class each, in the order in which they go. */
   readonly deletes: readonly (readonly Delete[])[];
-  /** The deletes come before everything else, since other rows take keys or unique values of theirs. */
-  readonly deletesFirst: boolean;
   /** Rows of tables between to be added, once the rows they refer to are there. */
   readonly joined: readonly Membership[];
   /** Rows of tables between to be removed. */
@@ -104,9 +102,8 @@ export function planFlush(input: FlushInput): FlushPlan {
   }
   return {
     inserts: layers,
-    updates: touched,
+    order: orderWrites(inserts.values(), touched, deletes.flat()),
     deletes,
-    deletesFirst: deletesComeFirst(inserts.values(), touched, deletes.flat()),
     joined: input.memberships.joined,
     parted: input.memberships.parted,
     relations: input.relations,

@@ -16,6 +16,7 @@ import {
   updateShape,
 } from "./flush_shapes.ts";
 import type { FlushPlan } from "./flush_plan.ts";
+import type { Update } from "./flush_steps.ts";
 import { groupMembers, joinShape, type Membership, partShape } from "./membership.ts";
 
 /** Rows that a flush writes together. */
@@ -82,8 +83,11 @@ export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushP
       statements: texts(group, shape.keys.length, (keys) => dialect.deleteRows(shape, keys)),
     };
   });
+  const { releases, early, deletesFirst, updates } = plan.order;
   return new FlushPreview([
-    ...(plan.deletesFirst ? [...parted, ...deletes] : []),
+    ...groupUpdates(releases).map((group) => updateStep(group, dialect)),
+    ...early.flatMap(groupUpdates).map((group) => updateStep(group, dialect)),
+    ...(deletesFirst ? [...parted, ...deletes] : []),
     ...plan.inserts.flatMap(groupInserts).map((group): PreviewStep => {
       const shape = insertShape(group);
       return {
@@ -93,20 +97,22 @@ export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushP
         statements: texts(group, shape.columns.length, (rows) => dialect.insertRows(shape, rows)),
       };
     }),
-    ...(plan.deletesFirst ? [] : parted),
-    ...groupUpdates(plan.updates).map((group): PreviewStep => {
-      const shape = updateShape(group);
-      const width = shape.keys.length + shape.columns.length;
-      return {
-        action: "update",
-        columns: names(shape.columns),
-        ...common(group),
-        statements: texts(group, width, (rows) => dialect.updateRows(shape, rows)),
-      };
-    }),
+    ...(deletesFirst ? [] : parted),
+    ...updates.flatMap(groupUpdates).map((group) => updateStep(group, dialect)),
     ...members("link", plan.joined, dialect),
-    ...(plan.deletesFirst ? [] : deletes),
+    ...(deletesFirst ? [] : deletes),
   ]);
+}
+
+function updateStep(group: readonly Update[], dialect: Dialect): PreviewStep {
+  const shape = updateShape(group);
+  const width = shape.keys.length + shape.columns.length;
+  return {
+    action: "update",
+    columns: names(shape.columns),
+    ...common(group),
+    statements: texts(group, width, (rows) => dialect.updateRows(shape, rows)),
+  };
 }
 
 function members(
