@@ -26,7 +26,9 @@ export function* cascaded(object: object, mapper: Mapper): Generator<object> {
         if (status === "persistent" || status === "pending") yield other;
       }
     }
-    const known = loaded && state?.partial?.has(property) !== true;
+    const known = loaded
+      ? state?.partial?.has(property) !== true
+      : relation.kind === "belongsTo" && refersToNothing(object, relation);
     if (!known && state?.status === "persistent" && !databaseCascades(relation)) {
       throw new UsageError(
         `${mapper.describe(object)} is deleted along with its "${property}", which are not ${
@@ -36,6 +38,12 @@ export function* cascaded(object: object, mapper: Mapper): Generator<object> {
       );
     }
   }
+}
+
+function refersToNothing(object: object, { localColumns }: MappedRelation): boolean {
+  return localColumns.some(({ property }) =>
+    (object as Record<string, unknown>)[property] === null
+  );
 }
 
 function databaseCascades({ target, targetColumns, kind }: MappedRelation): boolean {

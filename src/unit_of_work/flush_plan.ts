@@ -14,6 +14,7 @@ import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
 import type { Delete, Insert, Update } from "./flush_steps.ts";
+import { givenReferences } from "./given_keys.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
 import { orderWrites, type WriteOrder } from "./write_order.ts";
@@ -324,17 +325,19 @@ function layer(
   const waiting = new Map<Insert, number>();
   const dependents = new Map<Insert, Insert[]>();
   const inside = new Set(members);
+  const given = givenReferences(members);
   for (const insert of members) {
-    let count = 0;
+    const needed = given?.get(insert) ?? [];
     for (const { parent } of insert.pendingKeys) {
       const other = inserts.get(parent)!;
-      if (!inside.has(other)) continue;
-      count++;
+      if (inside.has(other)) needed.push(other);
+    }
+    for (const other of needed) {
       const list = dependents.get(other);
       if (list === undefined) dependents.set(other, [insert]);
       else list.push(insert);
     }
-    waiting.set(insert, count);
+    waiting.set(insert, needed.length);
   }
   const layers: Insert[][] = [];
   let ready = members.filter((insert) => waiting.get(insert) === 0);
