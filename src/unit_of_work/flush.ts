@@ -12,6 +12,7 @@ import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
+import { followKeys, keyChanges } from "./consequences.ts";
 import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
 import {
   compareKeys,
@@ -35,6 +36,7 @@ import { settle } from "../util/settle.ts";
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
   const { releases, early, updates, deletesFirst, exchanged } = plan.order;
   const deletes = () => plan.deletes.map((group) => deleteGroup(group, target));
+  const changes = keyChanges(plan);
   if (releases.length + early.length > 0 || deletesFirst) {
     await settle([
       ...groupUpdates(releases).map((group) => releaseGroup(group, target)),
@@ -55,6 +57,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
     ...(deletesFirst ? [] : deletes()),
   ]);
   keepRelations(plan.relations, target.journal);
+  if (changes.length > 0) followKeys(changes, plan, target);
 }
 
 /** What the plan saw is in step with the database now; what was assigned since is not. */

@@ -2,6 +2,7 @@
 
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
+import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityMap } from "./identity_map.ts";
 import type { Journal } from "./journal.ts";
 
@@ -17,6 +18,8 @@ export interface FlushTarget {
   readonly connection: StatementRunner;
   /** The database's spelling. */
   readonly dialect: Dialect;
+  /** All mappers: rows that refer to others. */
+  readonly mappers: readonly Mapper[];
   /** Where new objects are entered. */
   readonly identityMap: IdentityMap;
   /** Where a rollback finds what to put back. */

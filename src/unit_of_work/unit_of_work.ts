@@ -341,6 +341,7 @@ export class UnitOfWork {
     return flush(plan, {
       connection,
       dialect: this.#dialect,
+      mappers: this.#registry.mappers,
       identityMap: this.identityMap,
       journal: this.#journals.at(-1)!,
       call,
