@@ -1,6 +1,6 @@
 /** 100,000 plain objects to rows, without tracking. */
 
-import { importRows } from "../support/data.ts";
+import { importRows } from "../support/import_rows.ts";
 import { checksum, checksumOf, emptyImports, insertByUnnest } from "../support/imports.ts";
 import { Import } from "../support/library.ts";
 import { bench, type Workload } from "../support/workload.ts";

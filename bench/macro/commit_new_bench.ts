@@ -1,6 +1,6 @@
 /** 10,000 new objects by `add` and `commit`, their keys given back. */
 
-import { importRows } from "../support/data.ts";
+import { importRows } from "../support/import_rows.ts";
 import { checksum, checksumOf, emptyImports, insertByUnnest } from "../support/imports.ts";
 import { Import } from "../support/library.ts";
 import { bench, type Workload } from "../support/workload.ts";

@@ -1,7 +1,7 @@
 /** What the workloads that write share: the table made empty, rows sent by `unnest`, a look at what is stored. */
 
 import type postgres from "postgres";
-import type { ImportRow } from "./data.ts";
+import type { ImportRow } from "./import_rows.ts";
 import type { Raw } from "./workload.ts";
 
 /** Empties the table, keys beginning at 1 again. */

@@ -4,19 +4,20 @@
  */
 
 import { startPostgres } from "../../tests/support/postgres_server.ts";
-import { fill } from "./data.ts";
+import { BOOKS, fill } from "./data.ts";
 
 /** Set, it names a database to be measured instead; the tables are made anew in it. */
 const OWN = "SLUICE_BENCH_URL";
 /** Where isolates and child processes find what the first one has filled. */
 const READY = "SLUICE_BENCH_READY";
 
-/** The URL of the filled database. */
-export async function database(): Promise<string> {
+/** The URL of the filled database; `books` are the rows to fill it with, if nobody has yet. */
+export async function database(books: number = BOOKS): Promise<string> {
   const ready = Deno.env.get(READY);
   if (ready !== undefined) return ready;
   const url = Deno.env.get(OWN) ?? (await startPostgres({
     settings: {
+      max_connections: "150",
       fsync: "on",
       synchronous_commit: "on",
       full_page_writes: "on",
@@ -27,7 +28,7 @@ export async function database(): Promise<string> {
       jit: "off",
     },
   })).url;
-  await fill(url);
+  await fill(url, books);
   Deno.env.set(READY, url);
   return url;
 }
