@@ -196,6 +196,66 @@ async function _selectinLoadsWhatItNames(session: AsyncSession) {
   session.query(Author).selectin("titles");
 }
 
+class Note extends entity("notes", {
+  id: integer().primaryKey().generated(),
+  title: text(),
+  body: text().nullable(),
+  scan: bytes().deferred(),
+  authorId: integer().references("authors.id"),
+  author: belongsTo<Author>("authorId"),
+}, { computed: { shout: (n) => n.title.upper() } }) {
+  get words(): number {
+    return this.title.split(" ").length;
+  }
+}
+
+async function _columnsAreLoadedByName(session: AsyncSession) {
+  const notes = session.query(Note);
+  const part = await notes.only("id", "title").one();
+  part.title satisfies string;
+  part.words satisfies number;
+  // @ts-expect-error not loaded
+  part.body?.length;
+  // @ts-expect-error not loaded
+  part.authorId.toFixed();
+  // @ts-expect-error not loaded
+  part.shout.length;
+  // @ts-expect-error not loaded
+  part.scan.length;
+  part.body = "assigned";
+  // @ts-expect-error some columns are missing
+  part satisfies Note;
+  (await notes.only("scan", "shout").one()).scan.length;
+  (await notes.only("scan", "shout").one()).shout satisfies string;
+  (await notes.undefer("scan").one()).scan.length;
+  (await notes.undefer("scan").one()) satisfies Note;
+  (await notes.only("title").undefer("scan").one()).scan.length;
+  const [loaded] = await session.load([part], "body", "scan", "author");
+  loaded!.body?.length;
+  loaded!.scan.length;
+  loaded!.author.name satisfies string;
+  loaded!.title satisfies string;
+  // @ts-expect-error not loaded
+  loaded!.shout.length;
+  const both = await notes.only("title").selectin("author", (q) => q.only("name")).one();
+  both.author.name satisfies string;
+  both.title satisfies string;
+  // @ts-expect-error not loaded
+  both.author.email?.length;
+  // @ts-expect-error not loaded
+  both.body?.length;
+  const author = await session.query(Author).selectin("books", (q) => q.only("title")).one();
+  author.books[0]!.title satisfies string;
+  // @ts-expect-error not loaded
+  author.books[0]!.price.length;
+  // @ts-expect-error a relation is no column
+  notes.only("author");
+  // @ts-expect-error no such column
+  notes.only("titel");
+  // @ts-expect-error neither a relation nor a column
+  await session.load([part], "words");
+}
+
 async function _refinementsAreTyped(session: AsyncSession) {
   const authors = session.query(Author);
   const some = await authors.selectin(

@@ -6,12 +6,13 @@
  */
 
 import { DecodeError } from "../errors.ts";
-import { computedReader } from "../mapper/computed.ts";
+import { type ComputedReader, computedReader } from "../mapper/computed.ts";
 import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { RowShape } from "../mapper/row_shape.ts";
 import type { DialectName, WireRow } from "../sql/wire.ts";
 import type { IdentityMap } from "../unit_of_work/identity_map.ts";
+import { type ColumnChoice, widen } from "./columns.ts";
 
 /** Where objects are looked up and entered. */
 export interface HydrationTarget {
@@ -26,17 +27,43 @@ export interface HydrationTarget {
 }
 
 /**
- * The objects of rows of all columns, in the order of the rows. An object that is managed already
- * is brought up to date, unless the program changed it.
+ * The objects of rows, in the order of the rows: of all columns that are loaded by default, or of a
+ * choice. An object that is managed already is brought up to date, unless the program changed it.
  */
 export function hydrate(
   mapper: Mapper,
   rows: readonly WireRow[],
   target: HydrationTarget,
+  choice?: ColumnChoice,
 ): object[] {
-  return mapper.classes.size === 0
+  if (mapper.classes.size > 0) return hydrateClasses(mapper, rows, target, choice);
+  return choice === undefined
     ? hydrateClass(mapper, rows, target)
-    : hydrateClasses(mapper, rows, target);
+    : hydrateChoice(mapper, rows, target, choice);
+}
+
+/** Rows of some columns. */
+function hydrateChoice(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  target: HydrationTarget,
+  choice: ColumnChoice,
+): object[] {
+  const { columns, eager } = mapper;
+  const computed = computedReader(mapper, target.dialect, choice.computed, columns.length);
+  const whole = eager.every(({ name }) => choice.stored.some((column) => column.name === name));
+  const shape = whole ? mapper.shape(target.dialect) : mapper.sparseShape(target.dialect);
+  const objects = hydrateClass(mapper, widen(mapper, rows, choice), target, shape, computed);
+  for (const { property } of mapper.definition.computed) {
+    if (choice.computed.some((chosen) => chosen.property === property)) continue;
+    for (const object of objects as Record<string, unknown>[]) {
+      // Its class declares it; without a value it is to meet the guard.
+      if (Object.hasOwn(object, property) && object[property] === undefined) {
+        delete object[property];
+      }
+    }
+  }
+  return objects;
 }
 
 /** Rows of several classes: each becomes an object of the class that its discriminator says. */
@@ -44,10 +71,12 @@ function hydrateClasses(
   mapper: Mapper,
   rows: readonly WireRow[],
   target: HydrationTarget,
+  choice: ColumnChoice | undefined,
 ): object[] {
   const { discriminator, classes, loaded, definition } = mapper;
   const objects = new Array<object>(rows.length);
-  const places = Map.groupBy(rows.keys(), (i) => rows[i]![discriminator]);
+  const at = choice?.stored.indexOf(mapper.columns[discriminator]!) ?? discriminator;
+  const places = Map.groupBy(rows.keys(), (i) => rows[i]![at]);
   for (const [value, indexes] of places) {
     const found = classes.get(String(value));
     if (found === undefined) {
@@ -59,12 +88,20 @@ function hydrateClasses(
         },
       );
     }
+    if (choice !== undefined) {
+      hydrateChoice(found, indexes.map((i) => rows[i]!), target, choice)
+        .forEach((object, i) => objects[indexes[i]!] = object);
+      continue;
+    }
     const columns = [
       ...found.eager.map(({ name }) => loaded.findIndex((column) => column.name === name)),
       ...definition.computed.map((_, i) => loaded.length + i),
     ];
     const some = indexes.map((i) => columns.map((column) => rows[i]![column]!));
-    hydrateClass(found, some, target).forEach((object, i) => objects[indexes[i]!] = object);
+    const { dialect } = target;
+    const computed = computedReader(found, dialect, definition.computed, found.eager.length);
+    hydrateClass(found, some, target, found.shape(dialect), computed)
+      .forEach((object, i) => objects[indexes[i]!] = object);
   }
   return objects;
 }
@@ -73,11 +110,11 @@ function hydrateClass(
   mapper: Mapper,
   rows: readonly WireRow[],
   target: HydrationTarget,
+  shape: RowShape = mapper.shape(target.dialect),
+  computed: ComputedReader | null = computedReader(mapper, target.dialect),
 ): object[] {
-  const shape = mapper.shape(target.dialect);
   const { fill, keyOf } = shape;
   const { owner, added } = target;
-  const computed = computedReader(mapper, target.dialect);
   const map = target.identityMap.of(mapper);
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
@@ -87,7 +124,7 @@ function hydrateClass(
   try {
     for (; i < rows.length; i++) {
       const row = rows[i]!;
-      const values = computed?.cut(row);
+      const values = computed === null ? undefined : computed.cut(row);
       const key = keyOf(row);
       let object = map.get(key);
       if (object === undefined) {
@@ -101,7 +138,7 @@ function hydrateClass(
         map.set(key, object);
         added?.push(object);
       } else {
-        bringUpToDate(object, row, shape, peers);
+        bringUpToDate(object, row, shape, peers, target.dialect);
       }
       if (values !== undefined) computed!.fill(object, values);
       objects[i] = object;
@@ -118,16 +155,49 @@ function bringUpToDate(
   row: WireRow,
   shape: RowShape,
   peers: readonly object[] | undefined,
+  dialect: DialectName,
 ): void {
   const state = Managed.stateOf(object)!;
   if (state.status !== "persistent") return;
   if (peers !== undefined) state.peers = peers;
   const before = state.row!;
+  if (state.shape!.sparse || shape.sparse || row.length > before.length) {
+    return complete(object, state, row, dialect);
+  }
   // A deferred column that was loaded before stays so.
   for (let i = row.length; i < before.length; i++) row.push(before[i]!);
   if (sameRow(before, row) || shape.changes(object, before) !== null) return;
   shape.fill(object, row);
   state.row = row;
+}
+
+/** Of two rows that need not hold the same columns, the object keeps what either of them knows. */
+function complete(
+  object: object,
+  state: InstanceState,
+  row: WireRow,
+  dialect: DialectName,
+): void {
+  const { mapper, shape, row: before } = state;
+  const changed = shape!.changes(object, before!);
+  const { columns, eager } = mapper;
+  const next = columns.map((_, i) => {
+    const known = before![i];
+    const stays = row[i] === undefined || (changed !== null && known !== undefined);
+    return (stays ? known : row[i])!;
+  });
+  if (sameRow(next, before!)) return;
+  const kept = changed?.map((i) => {
+    const { group, property } = columns[i]!;
+    const own = group?.property ?? property;
+    return [own, (object as Record<string, unknown>)[own]] as const;
+  });
+  const whole = eager.every((_, i) => next[i] !== undefined);
+  state.row = next;
+  state.shape = whole ? mapper.shape(dialect) : mapper.sparseShape(dialect);
+  state.shape.fill(object, next);
+  // What the program changed or assigned, it keeps.
+  for (const [property, value] of kept ?? []) (object as Record<string, unknown>)[property] = value;
 }
 
 function sameRow(a: WireRow, b: WireRow): boolean {

@@ -18,10 +18,11 @@ import {
   type TableSource,
 } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
+import { type ColumnChoice, columnNodes, widthOf } from "./columns.ts";
 import { hydrate, type HydrationTarget } from "./hydrate.ts";
 import { isPartial, noPaths, type PathNode, type PathTree } from "./paths.ts";
 import { assign } from "./related.ts";
-import { derive, keyOrder, orderOf, selectAll } from "./select.ts";
+import { derive, keyOrder, orderOf } from "./select.ts";
 
 /** One relation that was joined: its columns in every row. */
 interface Part {
@@ -42,6 +43,8 @@ export interface Joined {
   readonly select: SelectNode;
   /** The entity at its root, whose columns come first. */
   readonly mapper: Mapper;
+  /** Which of them, where not those that are loaded by default. */
+  readonly choice: ColumnChoice | undefined;
   /** What was joined, parents first. */
   readonly parts: readonly Part[];
   /** What is loaded from the root with statements of its own. */
@@ -72,16 +75,17 @@ export function joinPaths(
   mapper: Mapper,
   source: TableSource,
   tree: PathTree,
+  choice: ColumnChoice | undefined,
 ): Joined {
   const parts: Part[] = [];
   const rest = partsOf(tree, undefined, select.columns.length, parts);
-  if (parts.length === 0) return { select, mapper, parts, rest };
+  if (parts.length === 0) return { select, mapper, choice, parts, rest };
   const many = parts.filter(({ node }) => isToMany(node.relation));
   // A limit counts parents, whose rows become several by the join.
   const limited = select.limit !== undefined || select.offset !== undefined;
   const root = many.length > 0 && limited ? limitedRoot(select, mapper) : select;
   const ofRoot = (column: MappedColumn): Expression<unknown> => {
-    const i = mapper.columns.indexOf(column);
+    const i = (choice?.stored ?? mapper.columns).indexOf(column);
     return root.from === source ? tableColumn(column, source) : new Expression(root.columns[i]!);
   };
   const orders = many.flatMap(({ node, source }) =>
@@ -97,12 +101,15 @@ export function joinPaths(
       ...root,
       columns: [
         ...root.columns.slice(0, select.columns.length),
-        ...parts.flatMap(({ node, source }) => selectAll(node.relation.target, source).columns),
+        ...parts.flatMap(({ node: { relation, refinement }, source }) =>
+          columnNodes(relation.target, source, refinement?.columns)
+        ),
       ],
       joins: [...root.joins ?? [], ...parts.flatMap((part) => joinsOf(part, ofRoot))],
       orderBy: [...first, ...orders],
     },
     mapper,
+    choice,
     parts,
     rest,
   };
@@ -129,7 +136,7 @@ function partsOf(
       parent,
       source: node.refinement?.source ?? { ...target.source },
       from: last === undefined ? from : last.from + last.width,
-      width: target.width,
+      width: widthOf(target, node.refinement?.columns),
       rest: later,
     };
     parts.push(part);
@@ -191,13 +198,13 @@ function joinsOf(
 
 /** Makes objects of rows, and gives them the relations that were joined. */
 export function build(
-  { mapper, parts, rest }: Joined,
+  { mapper, choice, parts, rest }: Joined,
   rows: readonly WireRow[],
   target: HydrationTarget,
 ): Built {
-  const length = mapper.width;
+  const length = widthOf(mapper, choice);
   const alone = parts.length === 0 && (rows.length === 0 || rows[0]!.length === length);
-  const objects = hydrate(mapper, alone ? rows : cut(rows, 0, length), target);
+  const objects = hydrate(mapper, alone ? rows : cut(rows, 0, length), target, choice);
   if (parts.length === 0) return { rows: objects, repeats: false, rest: [{ objects, tree: rest }] };
   const found = new Map<Part | undefined, (object | undefined)[]>([[undefined, objects]]);
   for (const part of parts) {
@@ -222,13 +229,16 @@ export function build(
 
 /** The object of a part in each row, if there is one. */
 function childrenOf(
-  { node: { relation: { target } }, from, width }: Part,
+  { node: { relation: { target }, refinement }, from, width }: Part,
   rows: readonly WireRow[],
   hydration: HydrationTarget,
 ): (object | undefined)[] {
-  const keys = target.shape(hydration.dialect).keyIndexes;
+  const choice = refinement?.columns;
+  const read = choice?.stored ?? target.columns;
+  const keys = target.primaryKey.map((column) => read.indexOf(column));
   const isThere = (row: WireRow): boolean => keys.every((i) => row[from + i] !== null);
-  const objects = hydrate(target, cut(rows.filter(isThere), from, width), hydration).values();
+  const there = cut(rows.filter(isThere), from, width);
+  const objects = hydrate(target, there, hydration, choice).values();
   return rows.map((row) => isThere(row) ? objects.next().value : undefined);
 }
 

@@ -9,6 +9,7 @@ import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts"
 import { describe } from "../sql/expression.ts";
 import type { Node, OrderNode, SelectNode, TableSource } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
+import type { ColumnChoice } from "./columns.ts";
 
 /** Which of the related objects are loaded, in which order. */
 export interface Refinement {
@@ -24,6 +25,8 @@ export interface Refinement {
   readonly offset: SelectNode["offset"];
   /** Filters, by name, that are switched off. */
   readonly unfiltered: readonly string[] | undefined;
+  /** The columns that are read; absent: those that are loaded by default. */
+  readonly columns?: ColumnChoice | undefined;
 }
 
 /** A relation to load, and what to load from there on. */

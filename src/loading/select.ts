@@ -4,7 +4,6 @@
  * @module
  */
 
-import { computedNodes } from "../mapper/computed.ts";
 import { columnRef } from "../mapper/definition.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
@@ -18,28 +17,25 @@ import {
   type TableSource,
   typeOf,
 } from "../sql/node.ts";
+import { type ColumnChoice, columnNodes } from "./columns.ts";
 import type { Refinement } from "./paths.ts";
-
-/** The columns of a row that becomes an object. */
-export function entityColumns(mapper: Mapper, source: TableSource): Node[] {
-  return [
-    ...mapper.loaded.map(({ defined }) => columnRef(defined, source)[nodeOf]),
-    ...computedNodes(mapper, source),
-  ];
-}
 
 const allColumns = new WeakMap<Mapper, SelectNode>();
 
-/** `select all columns from table`, made once for each mapper. */
-export function selectAll(mapper: Mapper, source: TableSource = mapper.source): SelectNode {
-  if (source !== mapper.source) {
-    return { ...selectAll(mapper), columns: entityColumns(mapper, source), from: source };
+/** `select all columns from table`, made once for each mapper, or a choice of columns. */
+export function selectAll(
+  mapper: Mapper,
+  source: TableSource = mapper.source,
+  choice?: ColumnChoice,
+): SelectNode {
+  if (source !== mapper.source || choice !== undefined) {
+    return { ...selectAll(mapper), columns: columnNodes(mapper, source, choice), from: source };
   }
   let select = allColumns.get(mapper);
   if (select === undefined) {
     select = {
       kind: "select",
-      columns: entityColumns(mapper, mapper.source),
+      columns: columnNodes(mapper, mapper.source, undefined),
       from: mapper.source,
       where: undefined,
       orderBy: [],

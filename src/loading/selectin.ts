@@ -115,14 +115,14 @@ async function select(
     ? loader.unfiltered
     : [...loader.unfiltered ?? [], ...refinement.unfiltered];
   const all: SelectNode = {
-    ...selectAll(target, source),
+    ...selectAll(target, source, refinement?.columns),
     orderBy: orderOf(relation, refinement, source),
     unfiltered,
   };
   const { dialect } = loader;
   const run = async (owned: SelectNode, key: readonly Column[], between: TableSource) => {
     const limited = perParent(owned, relation, key, between, refinement);
-    const joined = joinPaths(limited, target, source, next);
+    const joined = joinPaths(limited, target, source, next, refinement?.columns);
     const rows = await loader.select(joined.select);
     return { rows, built: build(joined, rows, loader) };
   };

@@ -15,9 +15,12 @@ import type { DefinedComputed } from "./definition.ts";
 import type { Mapper } from "./mapper.ts";
 import { refsOf } from "./refs.ts";
 
-/** The expressions of the computed columns of a source. */
-export function computedNodes(mapper: Mapper, source: TableSource): Node[] {
-  const { computed } = mapper.definition;
+/** The expressions of computed columns of a source; of all, if none are chosen. */
+export function computedNodes(
+  mapper: Mapper,
+  source: TableSource,
+  computed: readonly DefinedComputed[] = mapper.definition.computed,
+): Node[] {
   if (computed.length === 0) return [];
   const refs = refsOf(mapper, source);
   return computed.map((each) => nodeFor(each, refs[each.property], mapper));
@@ -42,24 +45,30 @@ function nodeFor({ property }: DefinedComputed, given: unknown, mapper: Mapper):
 /** Takes the computed columns off a row, and gives the object their values. */
 export type TakeComputed = (object: object, row: WireRow) => void;
 
-/**
- * What takes the computed columns off the end of a row; undefined for an entity without any. They
- * are no part of an object's snapshot, since they are not written.
- */
-export function computedReader(mapper: Mapper, dialect: DialectName): {
+/** How computed columns come from a row to an object. */
+export interface ComputedReader {
   /** Takes the wire values off; undefined for a row that was read without them. */
   readonly cut: (row: WireRow) => WireRow | undefined;
   /** Gives an object the values. */
   readonly fill: TakeComputed;
-} | undefined {
-  const { computed } = mapper.definition;
-  if (computed.length === 0) return undefined;
-  const decoders = computedNodes(mapper, mapper.source).map((node) =>
+}
+
+/**
+ * What takes computed columns off the end of a row, where they stand behind `at` others; null if
+ * there are none. They are no part of an object's snapshot, since they are not written.
+ */
+export function computedReader(
+  mapper: Mapper,
+  dialect: DialectName,
+  computed: readonly DefinedComputed[] = mapper.definition.computed,
+  at: number = mapper.loaded.length,
+): ComputedReader | null {
+  if (computed.length === 0) return null;
+  const decoders = computedNodes(mapper, mapper.source, computed).map((node) =>
     resolveType(typeOf(node)!).codec[dialect]
   );
   return {
-    cut: (row) =>
-      row.length < mapper.width ? undefined : row.splice(mapper.loaded.length, computed.length),
+    cut: (row) => row.length < at + computed.length ? undefined : row.splice(at, computed.length),
     fill(object, wires) {
       computed.forEach(({ property }, i) => {
         const wire = wires[i]!;

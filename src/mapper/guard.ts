@@ -1,6 +1,5 @@
 /**
- * The guard: what stands in for relations and deferred columns that were not loaded. It ends the prototype chain of an
- * entity class, so that only properties an object does not have ever reach it; the object itself
+ * The guard: what stands in for relations and columns that were not loaded. It ends the prototype chain of an entity class, so that only properties an object does not have ever reach it; the object itself
  * stays plain. An accessor on the prototype would do for reading, but tools that compare objects
  * with all they inherit (`assertEquals`) would find it and call it.
  *
@@ -22,8 +21,8 @@ export function guard(
       get(target, property, receiver) {
         if (relations.has(property)) throw notLoaded(receiver, String(property));
         // A new object simply has no value yet.
-        if (deferred.has(property) && isStored(receiver)) {
-          throw isDeferred(receiver, String(property));
+        if ((deferred.has(property) && isStored(receiver)) || isLeftOut(receiver, property)) {
+          throw columnNotLoaded(receiver, String(property), deferred.has(property));
         }
         return Reflect.get(target, property, receiver);
       },
@@ -46,16 +45,29 @@ function isStored(object: object): boolean {
   return state !== undefined && state.status !== "pending";
 }
 
-function isDeferred(object: object, property: string): NotLoadedError {
+/** The object was loaded with some of its columns, and this is another one. */
+function isLeftOut(object: object, name: PropertyKey): boolean {
+  const state = Managed.is(object) ? Managed.stateOf(object) : undefined;
+  if (state?.shape === undefined || typeof name !== "string") return false;
+  const { shape, mapper } = state;
+  if (shape.sparse) return mapper.reads(name);
+  return mapper.definition.computed.some(({ property }) => property === name);
+}
+
+function columnNotLoaded(object: object, property: string, deferred: boolean): NotLoadedError {
   const state = Managed.stateOf(object)!;
   const name = `${object.constructor.name}.${property}`;
   if (state.status === "detached" || state.owner?.closed) {
-    return new DetachedInstanceError(`"${name}" is deferred, and its object has no session`, {
+    const what = deferred ? "is deferred" : "was not loaded";
+    return new DetachedInstanceError(`"${name}" ${what}, and its object has no session`, {
       hint: "Read it while the session is open",
     });
   }
-  return new NotLoadedError(`"${name}" is deferred and was not loaded`, {
-    hint: `Read it with .select((x) => ({ ${property}: x.${property} })), or leave out deferred()`,
+  return new NotLoadedError(`"${name}" ${deferred ? "is deferred and " : ""}was not loaded`, {
+    hint: deferred
+      ? `Load it with session.load(objects, "${property}"), or by .undefer("${property}") along ` +
+        "with the object"
+      : `Name it in only(), or load it with session.load(objects, "${property}")`,
   });
 }
 

@@ -69,6 +69,8 @@ interface MappedTable extends Table {
   readonly columns: MappedColumn[];
   readonly primaryKey: readonly MappedColumn[];
   readonly foreignKeys: ForeignKey[];
+  /** Its columns that keys of other tables refer to. */
+  readonly referenced: Set<Column>;
   readonly unique: (readonly MappedColumn[])[];
   readonly indexes: Index[];
 }
@@ -106,7 +108,8 @@ export class Mapper {
   /** The relations by property. */
   readonly relations: Map<string, MappedRelation> = new Map();
   readonly #byProperty: ReadonlyMap<string, MappedColumn>;
-  readonly #shapes = new Map<string, RowShape>();
+  readonly #shapes = new Map<DialectName, RowShape>();
+  readonly #sparseShapes = new Map<DialectName, RowShape>();
 
   /** Relations and foreign keys are added by the registry. */
   constructor(
@@ -139,6 +142,7 @@ export class Mapper {
       columns: [...this.columns],
       primaryKey: this.primaryKey,
       foreignKeys: [],
+      referenced: new Set(),
       unique: [],
       indexes: [],
       checks: definition.options.checks ?? [],
@@ -163,6 +167,30 @@ export class Mapper {
     this.table.columns.push(...own.map((column) => ({ ...column, nullable: true })));
   }
 
+  /** True for the names of what is read from a row: columns, groups of them, computed ones. */
+  reads(property: string): boolean {
+    const { groups, computed } = this.definition;
+    return this.#byProperty.has(property) ||
+      groups.some((group) => group.property === property) ||
+      computed.some((column) => column.property === property);
+  }
+
+  /** The columns without which an object can be neither known nor linked nor written safely. */
+  get indispensable(): Set<MappedColumn> {
+    const { foreignKeys, referenced } = this.table;
+    const linking = new Set<Column>([
+      ...referenced,
+      ...foreignKeys.flatMap(({ columns }) => columns),
+      ...[...this.relations.values()].flatMap(({ localColumns }) => localColumns),
+    ]);
+    return new Set(
+      this.columns.filter((column, i) =>
+        column.primaryKey || i === this.versionIndex || i === this.discriminator ||
+        linking.has(column)
+      ),
+    );
+  }
+
   /** The column of a property. */
   column(property: string): MappedColumn | undefined {
     return this.#byProperty.get(property);
@@ -177,8 +205,20 @@ export class Mapper {
   shape(dialect: DialectName): RowShape {
     let shape = this.#shapes.get(dialect);
     if (shape === undefined) {
-      shape = compileShape(this.columns, dialect);
+      const codecs = this.columns.map((column) => column.type.codec[dialect]);
+      shape = compileShape(this.columns, codecs, false);
       this.#shapes.set(dialect, shape);
+    }
+    return shape;
+  }
+
+  /** The same for rows in which columns can be missing: there, they are undefined. */
+  sparseShape(dialect: DialectName): RowShape {
+    let shape = this.#sparseShapes.get(dialect);
+    if (shape === undefined) {
+      // The same codecs, by which two shapes of one database are known.
+      shape = compileShape(this.columns, this.shape(dialect).codecs, true);
+      this.#sparseShapes.set(dialect, shape);
     }
     return shape;
   }

@@ -67,6 +67,7 @@ export class Resolver {
       }
       const { onDelete, onUpdate } = reference;
       const target = found.mapper.table;
+      target.referenced.add(found.column);
       mapper.table.foreignKeys.push({
         columns: [column],
         target,
@@ -90,6 +91,7 @@ export class Resolver {
       } else if (found.some(({ mapper }) => mapper !== target)) {
         yield `${name} refers to several tables; make it several keys`;
       } else {
+        for (const { column } of found) target.table.referenced.add(column);
         mapper.table.foreignKeys.push({
           columns: columns as MappedColumn[],
           target: target.table,

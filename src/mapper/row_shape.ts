@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import type { WireRow, WireValue } from "../sql/wire.ts";
 import type { ColumnCodec } from "../schema/types.ts";
 import type { Fill } from "./definition.ts";
 import type { MappedColumn } from "./mapped_column.ts";
@@ -24,6 +24,8 @@ export interface RowShape {
   readonly codecs: readonly ColumnCodec<unknown>[];
   /** Where the primary key's columns stand. */
   readonly keyIndexes: readonly number[];
+  /** Of objects of which any column may be missing, and not only a deferred one. */
+  readonly sparse: boolean;
   /** Gives an object the values of a row. */
   readonly fill: Fill;
   /** The identity of a row. */
@@ -35,17 +37,18 @@ export interface RowShape {
 /** Compiles the shape of rows that hold `columns`, among them the primary key. */
 export function compileShape(
   columns: readonly MappedColumn[],
-  dialect: DialectName,
+  codecs: Codecs,
+  sparse: boolean,
 ): RowShape {
-  const codecs = columns.map((column) => column.type.codec[dialect]);
   const keyIndexes = columns.flatMap((column, i) => column.primaryKey ? [i] : []);
   return {
     columns,
     codecs,
     keyIndexes,
-    fill: compileFill(columns, codecs),
+    sparse,
+    fill: compileFill(columns, codecs, sparse),
     keyOf: compileKey(keyIndexes, codecs, columns),
-    changes: compileChanges(columns, codecs),
+    changes: compileChanges(columns, codecs, sparse),
   };
 }
 
@@ -55,9 +58,9 @@ function decodeSource(codec: ColumnCodec<unknown>, i: number, wire: string): str
   return codec.inline === undefined ? `c[${i}].decode(${wire})` : codec.inline(wire);
 }
 
-function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
+function compileFill(columns: readonly MappedColumn[], codecs: Codecs, sparse: boolean): Fill {
   const lines = columns.map(({ property, deferred, defined }, i) => {
-    if (defined.group !== undefined) return groupSource(columns, codecs, i);
+    if (defined.group !== undefined) return groupSource(columns, codecs, i, sparse);
     const codec = codecs[i]!;
     const name = JSON.stringify(property);
     const value = decodeSource(codec, i, "w");
@@ -65,15 +68,23 @@ function compileFill(columns: readonly MappedColumn[], codecs: Codecs): Fill {
       ? `o[${name}] = (w = r[${i}]) === null ? null : ${value};`
       : `if ((w = r[${i}]) === null) o[${name}] = null;
         else { v = ${value}; o[${name}] = ${codec.valid("v")} ? v : c[${i}].decode(w); }`;
-    return deferred
-      ? `if (r[${i}] !== undefined) { ${fill} } else if (Object.hasOwn(o, ${name})) delete o[${name}];`
-      : fill;
+    return deferred || sparse ? unlessUnknown(i, name, fill) : fill;
   });
   return new Function("c", `return (o, r) => { let w, v; ${lines.join("\n")} };`)(codecs);
 }
 
+/** What was not read is no property of the object, so that reading it meets the guard. */
+function unlessUnknown(i: number, name: string, fill: string): string {
+  return `if (r[${i}] !== undefined) { ${fill} } else if (Object.hasOwn(o, ${name})) delete o[${name}];`;
+}
+
 /** Makes the object of a group, where its first column stands. */
-function groupSource(columns: readonly MappedColumn[], codecs: Codecs, first: number): string {
+function groupSource(
+  columns: readonly MappedColumn[],
+  codecs: Codecs,
+  first: number,
+  sparse: boolean,
+): string {
   const { property, nullable } = columns[first]!.group!;
   const indexes = columns.flatMap(({ group }, i) => group?.property === property ? [i] : []);
   if (indexes[0] !== first) return "";
@@ -87,11 +98,17 @@ function groupSource(columns: readonly MappedColumn[], codecs: Codecs, first: nu
     return `[${JSON.stringify(field)}]: (w = r[${i}]) === null ? null : ${checked}`;
   });
   const missing = nullable ? indexes.map((i) => `r[${i}] === null`).join(" && ") : "false";
-  return `o[${JSON.stringify(property)}] = ${missing} ? null : { ${values.join(", ")} };`;
+  const name = JSON.stringify(property);
+  const fill = `o[${name}] = ${missing} ? null : { ${values.join(", ")} };`;
+  return sparse ? unlessUnknown(first, name, fill) : fill;
 }
 
-function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowShape["changes"] {
-  const lines = columns.map(({ property, deferred }, i) => {
+function compileChanges(
+  columns: readonly MappedColumn[],
+  codecs: Codecs,
+  sparse: boolean,
+): RowShape["changes"] {
+  const lines = columns.map(({ property, deferred, group }, i) => {
     const codec = codecs[i]!;
     const asIs = codec.inline?.("w") === "w";
     const same = codec.same === undefined
@@ -105,9 +122,10 @@ function compileChanges(columns: readonly MappedColumn[], codecs: Codecs): RowSh
     const compare = `v = o[${name}]; w = r[${i}];
       if (v === null || w === null ? v !== w : !(${same})) (d ??= []).push(${i});`;
     // Not loaded: unchanged, unless it was assigned.
-    return deferred
+    const own = group === undefined ? name : JSON.stringify(group.property);
+    return deferred || sparse
       ? `if (r[${i}] !== undefined) { ${compare} }
-        else if (Object.hasOwn(o, ${name})) (d ??= []).push(${i});`
+        else if (Object.hasOwn(o, ${own})) (d ??= []).push(${i});`
       : compare;
   });
   return new Function(

@@ -168,10 +168,27 @@ export type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;
 /** What follows the step `H` of a path. */
 export type Rest<P extends string, H extends string> = P extends `${H}.${infer R}` ? R : never;
 
-/** `E` with the relations of the paths `P` loaded. Assignable to `E`. */
+/** `E` with the relations of the paths `P`, and the columns named there, loaded. Assignable to `E`. */
 export type With<E, P extends string> =
-  & { [K in Head<P> & keyof E]: LoadedValue<Exclude<E[K], Unloaded>, Rest<P, K & string>> }
+  & {
+    [K in Head<P> & keyof E]: LoadedValue<Exclude<E[K], Unloaded | Deferred>, Rest<P, K & string>>;
+  }
   & E;
+
+/** The names of what is read from an entity's row: columns, groups of them, computed columns. */
+export type ReadNames<E> =
+  & {
+    // deno-lint-ignore no-explicit-any -- matches every relation
+    [K in keyof FieldsOf<E>]: FieldsOf<E>[K] extends Relation<any, any> ? never : K;
+  }[keyof FieldsOf<E>]
+  & string;
+
+/** `E` loaded with the columns `K`. The others were not, and reading them does not compile. */
+export type Only<E, K extends string> =
+  & Omit<E, ReadNames<E>>
+  & {
+    [N in ReadNames<E> & keyof E]: N extends K ? Exclude<E[N], Deferred> : E[N] | Deferred;
+  };
 
 /** The value of a loaded relation, the paths `R` behind it loaded too. */
 export type LoadedValue<V, R extends string> = [R] extends [never] ? V
@@ -186,12 +203,12 @@ export type PathTarget<E, P extends string> =
     : never)
   & object;
 
-/** As `With`, the objects at the end of the path being `S`. */
+/** As `With`, the objects at the end of the path being `S`; where these lack columns, it is no `E`. */
 export type WithRefined<E, P extends string, S> =
   & {
     [K in Head<P> & keyof E]: RefinedValue<Exclude<E[K], Unloaded>, Rest<P, K & string>, S>;
   }
-  & E;
+  & ([S] extends [PathTarget<E, P>] ? E : Omit<E, Head<P>>);
 
 /** The value of a loaded relation, the objects at the end of the path `R` being `S`. */
 export type RefinedValue<V, R extends string, S> = V extends readonly (infer E)[]

@@ -16,10 +16,12 @@ import type {
   ManyNames,
   Path,
   PathTarget,
+  ReadNames,
   Ref,
   With,
   WithRefined,
 } from "../mapper/types.ts";
+import { chooseColumns } from "../loading/columns.ts";
 import type { HookName } from "../mapper/entity_hooks.ts";
 import type { Condition } from "../sql/expression.ts";
 import { nodeOf, type TableSource } from "../sql/node.ts";
@@ -451,20 +453,25 @@ export class AsyncSession implements AsyncDisposable {
    * number of objects. What is loaded is left as it is, and costs nothing; a query with
    * `.selectin()` brings it up to date.
    *
+   * Columns that were deferred, or left out by `only()`, are named as they are: all of them come by
+   * one statement more.
+   *
    * A path can be refined, as in `.selectin()`: `session.load(authors, "books", (q) => q.limit(3))`.
    * A refined relation is always loaded anew.
    *
    * @returns The same objects, of which the compiler now knows that the relations are loaded.
-   * @throws {InputError} when a path names no relation.
+   * @throws {InputError} when a path names no relation and no column.
    * @throws {InstanceStateError} when an object is not of this session, or not stored yet.
+   * @throws {NoResultError} when a row whose columns are asked for is no longer there.
    *
    * @example
    * ```ts
-   * import { AsyncEngine, createAll, entity, hasMany, integer } from "@sluice/orm";
+   * import { AsyncEngine, createAll, entity, hasMany, integer, text } from "@sluice/orm";
    * import { assertEquals } from "@std/assert";
    *
    * class Author extends entity("authors", {
    *   id: integer().primaryKey().generated(),
+   *   bio: text().deferred(),
    *   books: hasMany<Book>("books.authorId"),
    * }) {}
    * class Book extends entity("books", {
@@ -474,13 +481,13 @@ export class AsyncSession implements AsyncDisposable {
    * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Author, Book] });
    * await createAll(engine);
    * await using session = engine.session();
-   * session.add(new Author({ books: [new Book({}), new Book({})] }));
+   * session.add(new Author({ bio: "Wrote notes", books: [new Book({}), new Book({})] }));
    * await session.commit();
    *
    * await using other = engine.session();
    * const author = await other.getOrFail(Author, 1);
-   * const [loaded] = await other.load([author], "books");
-   * assertEquals(loaded?.books.length, 2);
+   * const [loaded] = await other.load([author], "books", "bio");
+   * assertEquals([loaded?.bio, loaded?.books.length], ["Wrote notes", 2]);
    * ```
    */
   async load<E extends object, P extends Path<Declarations<E>>, S extends object>(
@@ -490,17 +497,33 @@ export class AsyncSession implements AsyncDisposable {
       related: Query<PathTarget<Declarations<E>, P>>,
     ) => Query<PathTarget<Declarations<E>, P>, S>,
   ): Promise<WithRefined<E, P, S>[]>;
-  /** Loads relations of objects that the session has already. */
-  async load<E extends object, P extends Path<Declarations<E>>>(
+  /** Loads relations and columns of objects that the session has already. */
+  async load<E extends object, P extends Path<Declarations<E>> | ReadNames<E>>(
     objects: Iterable<E>,
     ...paths: P[]
   ): Promise<With<E, P>[]>;
   async load(objects: Iterable<object>, ...paths: readonly unknown[]): Promise<never[]> {
     const all = [...objects];
     const { registry } = this.#core.context;
-    for (const [mapper, some] of Map.groupBy(all, (object) => registry.mapperOf(object))) {
-      const query = this.#related(mapper).selectin(...paths as never[]);
-      await this.#relations.load(some, query[pathsOf]);
+    // Objects of one table load together what the class they extend declares.
+    const isShared = ({ root }: Mapper) =>
+      paths.every((path) =>
+        typeof path !== "string" || root.reads(path) || root.relations.has(path.split(".")[0]!)
+      );
+    const declaring = (mapper: Mapper) => isShared(mapper) ? mapper.root : mapper;
+    const groups = Map.groupBy(all, (object) => declaring(registry.mapperOf(object)));
+    for (const [mapper, some] of groups) {
+      const isColumn = (path: unknown) => typeof path === "string" && mapper.reads(path);
+      const columns = paths.filter(isColumn);
+      const relations = paths.filter((path) => !isColumn(path));
+      const query = this.#related(mapper).selectin(...relations as never[]);
+      await this.#relations.load(
+        some,
+        query[pathsOf],
+        columns.length === 0
+          ? undefined
+          : { mapper, choice: chooseColumns(mapper, columns, false, "load()") },
+      );
     }
     return all as never[];
   }

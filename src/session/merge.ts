@@ -182,9 +182,10 @@ function checkTarget({ source, target, mapper }: Copy, core: SessionCore): void 
 function copyColumns({ source, target, mapper }: Copy, { context }: SessionCore): void {
   const { columns, codecs } = mapper.shape(context.dialect.name);
   columns.forEach((column, i) => {
-    const { property, group, deferred } = column;
+    const { property, group } = column;
     if (group !== undefined || i === mapper.versionIndex) return;
-    if (deferred && !Object.hasOwn(source, property)) return;
+    // Not loaded: there is nothing to copy.
+    if (!Object.hasOwn(source, property)) return;
     const value = source[property];
     if (value === undefined) return;
     if (typeof value !== "object" || value === null) {
@@ -196,7 +197,7 @@ function copyColumns({ source, target, mapper }: Copy, { context }: SessionCore)
     target![property] = codecs[i]!.decode(wire instanceof Uint8Array ? wire.slice() : wire);
   });
   for (const { property } of mapper.definition.groups) {
-    const value = source[property];
+    const value = Object.hasOwn(source, property) ? source[property] : undefined;
     if (value !== undefined) target![property] = structuredClone(value);
   }
 }

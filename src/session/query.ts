@@ -23,8 +23,10 @@ import type {
   EntityClass,
   Filter,
   NullableRef,
+  Only,
   Path,
   PathTarget,
+  ReadNames,
   Ref,
   With,
   WithRefined,
@@ -42,7 +44,7 @@ import { type HasNode, nodeOf, type SelectNode } from "../sql/node.ts";
 import { orderNodes } from "../sql/operand.ts";
 import { Parameter } from "../sql/parameter.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { selectAll } from "../loading/select.ts";
+import { chooseColumns } from "../loading/columns.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type {
   Batches,
@@ -165,7 +167,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    * @internal
    */
   get [nodeOf](): SelectNode {
-    return selectOf(this.#plan, selectAll(this.#plan.mapper));
+    return selectOf(this.#plan);
   }
 
   /**
@@ -266,8 +268,59 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       );
     }
     const kind = columnRef(mapper.columns[mapper.discriminator]!.defined, source);
-    const { where } = this.#and(kind.eq(value), "ofType()").#plan;
-    return new Query<S, R & S>(this.#runner, { ...this.#plan, mapper: found, where });
+    const { where, columns: before } = this.#and(kind.eq(value), "ofType()").#plan;
+    const columns = before && chooseColumns(found, before.names, before.beside, "ofType()");
+    return new Query<S, R & S>(this.#runner, { ...this.#plan, mapper: found, where, columns });
+  }
+
+  /**
+   * Loads some columns instead of all; the primary key, foreign keys and the version come along
+   * in any case. A group of columns and a computed column are named as their property is.
+   *
+   * Reading another column does not compile, and throws a `NotLoadedError`; assigning one stores it.
+   * No commit writes what was not loaded. `session.load(objects, "bio")` loads it afterwards, as does
+   * any later query that reads it. An object that the session has already keeps all it has.
+   *
+   * @throws {InputError} when a name is not that of a column.
+   *
+   * @example Titles only
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, NotLoadedError, text } from "@sluice/orm";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * class Page extends entity("pages", {
+   *   id: integer().primaryKey().generated(),
+   *   title: text(),
+   *   body: text(),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Page] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Page, [{ title: "Notes", body: "…" }]);
+   *
+   * const page = await session.query(Page).only("id", "title").one();
+   * assertEquals(page.title, "Notes");
+   * assertThrows(() => page.body, NotLoadedError);
+   * const [whole] = await session.load([page], "body");
+   * assertEquals(whole?.body.length, 1);
+   * ```
+   */
+  only<K extends ReadNames<E>>(...columns: K[]): Query<E, Only<R, K>> {
+    const { mapper } = this.#plan;
+    const choice = chooseColumns(mapper, columns, false, "only()");
+    return new Query<E, Only<R, K>>(this.#runner, { ...this.#plan, columns: choice });
+  }
+
+  /**
+   * Loads deferred columns along with the others: those of earlier `only()` and `undefer()`, or
+   * those that are loaded by default.
+   *
+   * @throws {InputError} when a name is not that of a column.
+   */
+  undefer<K extends ReadNames<E>>(...columns: K[]): Query<E, With<R, K>> {
+    const { mapper, columns: { names, beside } = { names: [], beside: true } } = this.#plan;
+    const choice = chooseColumns(mapper, [...names, ...columns], beside, "undefer()");
+    return new Query<E, With<R, K>>(this.#runner, { ...this.#plan, columns: choice });
   }
 
   /** Sorts, after the terms of earlier calls. */
@@ -297,8 +350,9 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
   }
 
   /**
-   * Loads a relation along with the objects, but only those that the refinement leaves, in its order.
-   * A limit is one per parent. Still one statement, whatever the number of objects.
+   * Loads a relation along with the objects, but only those that the refinement leaves, in its order,
+   * and of these the columns that its `only()` names. A limit is one per parent. Still one
+   * statement, whatever the number of objects.
    *
    * The collection then holds some of what there is: what is missing in it is not removed by a
    * commit, and `session.load()` loads it anew.
@@ -420,12 +474,13 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       throw new InputError(
         `The refinement of "${path}" gave ${describe(refined)}, and not the query it was given`,
         {
-          hint: "Write it as (q) => q.where(…).orderBy(…).limit(3). It loads whole objects: for " +
-            "columns only, use session.query(…).select(…)",
+          hint: "Write it as (q) => q.where(…).orderBy(…).limit(3). It loads objects, of some " +
+            "columns with only(…): for plain rows, use session.query(…).select(…)",
         },
       );
     }
-    const { where, orderBy, limit, offset, unfiltered, source, paths, ...rest } = refined.#plan;
+    const { where, orderBy, limit, offset, unfiltered, source, columns, paths, ...rest } =
+      refined.#plan;
     const other = (["lock", "signal", "timeout", "window"] as const)
       .find((name) => rest[name] !== plan[name]);
     if (other !== undefined) {
@@ -433,7 +488,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
         hint: `Say it of the query itself: query.${strategy}("${path}", …).${other}(…)`,
       });
     }
-    const refinement = { where, orderBy, limit, offset, unfiltered, source };
+    const refinement = { where, orderBy, limit, offset, unfiltered, source, columns };
     checkRefinement(path as string, relation, refinement);
     if (strategy === "joined" && (limit ?? offset) !== undefined) {
       throw new InputError(
@@ -536,7 +591,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       });
     }
     return new From<[Ref<E>]>(this.#runner.rows, {
-      select: { ...selectOf(this.#plan, selectAll(mapper)), columns: [] },
+      select: { ...selectOf(this.#plan), columns: [] },
       sources: [source],
       refs: [refsOf(mapper, source)],
       root: mapper,

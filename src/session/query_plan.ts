@@ -1,7 +1,8 @@
 /** What a query asks for, as plain data. @module */
 
 import type { PathTree } from "../loading/paths.ts";
-import { entityColumns } from "../loading/select.ts";
+import type { ColumnChoice } from "../loading/columns.ts";
+import { selectAll } from "../loading/select.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { LockNode, Node, OrderNode, SelectNode, TableSource } from "../sql/node.ts";
 import type { Binding } from "./queries/binding.ts";
@@ -16,6 +17,8 @@ export interface QueryPlan {
   readonly mapper: Mapper;
   /** Its place in the FROM clause: that of `Entity.c`, or one of its own inside another query. */
   readonly source: TableSource;
+  /** The columns that are read; absent: those that are loaded by default. */
+  readonly columns: ColumnChoice | undefined;
   /** The condition. */
   readonly where: Node | undefined;
   /** The order. */
@@ -45,6 +48,7 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
   return {
     mapper,
     source,
+    columns: undefined,
     where: undefined,
     orderBy: [],
     limit: undefined,
@@ -59,10 +63,9 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
   };
 }
 
-/** The SELECT of a plan, given that of all its columns. */
-export function selectOf(plan: QueryPlan, base: SelectNode): SelectNode {
-  const { where, orderBy, limit, offset, lock, unfiltered, source, mapper } = plan;
-  const whole = { ...base, where, orderBy, limit, offset, lock, unfiltered };
-  if (source === mapper.source) return whole;
-  return { ...whole, columns: entityColumns(mapper, source), from: source };
+/** The SELECT of a plan. */
+export function selectOf(plan: QueryPlan): SelectNode {
+  const { where, orderBy, limit, offset, lock, unfiltered, source, mapper, columns } = plan;
+  const all = selectAll(mapper, source, columns);
+  return { ...all, where, orderBy, limit, offset, lock, unfiltered };
 }

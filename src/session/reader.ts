@@ -94,7 +94,7 @@ export class Reader implements QueryRunner {
     return this.#read(plan.lock === undefined, call, async (connection) => {
       if (plan.paths.size === 0) {
         const { rows } = await connection.run(this.toSQL(plan), call);
-        return this.#hydrate(plan.mapper, rows, added);
+        return this.#hydrate(plan, rows, added);
       }
       const joined = this.#joined(plan);
       const { rows } = await connection.run(this.#statement(plan, joined), call);
@@ -136,7 +136,7 @@ export class Reader implements QueryRunner {
           if (next.done) return [];
           added = [];
           const { rows } = next.value;
-          if (plan.paths.size === 0) return this.#hydrate(plan.mapper, rows, added);
+          if (plan.paths.size === 0) return this.#hydrate(plan, rows, added);
           return await this.#build(joined, rows, this.#loader(plan, connection, call, added));
         }, call),
       passed: () => {
@@ -165,7 +165,7 @@ export class Reader implements QueryRunner {
   /** How many rows there are. */
   async count(plan: QueryPlan): Promise<number> {
     const counted: SelectNode = {
-      ...selectOf(plan, selectAll(plan.mapper)),
+      ...selectOf(plan),
       columns: [{ kind: "raw", parts: ["count(*)"] }],
       orderBy: [],
       limit: undefined,
@@ -181,7 +181,7 @@ export class Reader implements QueryRunner {
   async exists(plan: QueryPlan): Promise<boolean> {
     const limit = typeof plan.limit === "object" ? plan.limit : Math.min(plan.limit ?? 1, 1);
     const rows = await this.#select(plan, `exists ${plan.limit}`, {
-      ...selectOf(plan, selectAll(plan.mapper)),
+      ...selectOf(plan),
       columns: [{ kind: "raw", parts: ["1"] }],
       orderBy: [],
       limit,
@@ -204,8 +204,8 @@ export class Reader implements QueryRunner {
   }
 
   #joined(plan: QueryPlan): Joined {
-    const select = selectOf(plan, selectAll(plan.mapper));
-    return joinPaths(select, plan.mapper, plan.source, plan.paths);
+    const select = selectOf(plan);
+    return joinPaths(select, plan.mapper, plan.source, plan.paths, plan.columns);
   }
 
   async #build(joined: Joined, rows: WireRow[], loader: Loader): Promise<object[]> {
@@ -278,7 +278,7 @@ export class Reader implements QueryRunner {
   /** Makes objects of rows that were read, with the relations of the plan. */
   load(plan: QueryPlan, rows: WireRow[]): Promise<object[]> {
     const call = this.#begun(plan);
-    const objects = this.#hydrate(plan.mapper, rows);
+    const objects = this.#hydrate(plan, rows);
     if (plan.paths.size === 0) return Promise.resolve(objects);
     return this.#core.turnstile.run(async (connection) => {
       await loadPaths(objects, plan.paths, this.#loader(plan, connection, call));
@@ -308,7 +308,7 @@ export class Reader implements QueryRunner {
       // Behind the key's placeholders stand the values of the entity's filters.
       const values = [...keyRow, ...params.slice(keyRow.length)];
       const { rows } = await connection.run({ text, params: values }, call);
-      return this.#hydrate(mapper, rows);
+      return hydrate(mapper, rows, this.#target(undefined));
     });
   }
 
@@ -334,8 +334,8 @@ export class Reader implements QueryRunner {
     }, call);
   }
 
-  #hydrate(mapper: Mapper, rows: WireRow[], added?: object[]): object[] {
-    return hydrate(mapper, rows, this.#target(added));
+  #hydrate({ mapper, columns }: QueryPlan, rows: WireRow[], added?: object[]): object[] {
+    return hydrate(mapper, rows, this.#target(added), columns);
   }
 
   #target(added: object[] | undefined): HydrationTarget {

@@ -6,11 +6,14 @@
 
 import { InputError, InstanceStateError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
+import type { ColumnChoice } from "../loading/columns.ts";
 import { countRelated } from "../loading/counts.ts";
+import { loadColumns } from "../loading/missing_columns.ts";
 import { type PathTree, type Refinement, relationsOf } from "../loading/paths.ts";
 import { type Loader, loadPaths } from "../loading/selectin.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
+import { settle } from "../util/settle.ts";
 import type { RelationLoader, SessionCore } from "./session_core.ts";
 
 /**
@@ -36,11 +39,22 @@ export class Relations implements RelationLoader {
     core.owner.loader = this;
   }
 
-  /** Loads what of a tree is not loaded yet. When nothing is missing, nothing is sent. */
-  load(objects: readonly object[], tree: PathTree): Promise<void> {
-    return this.#inTurn((loader) => {
+  /**
+   * Loads what of a tree and of some columns is not loaded yet. When nothing is missing, nothing is
+   * sent.
+   */
+  load(
+    objects: readonly object[],
+    tree: PathTree,
+    columns?: { readonly mapper: Mapper; readonly choice: ColumnChoice },
+  ): Promise<void> {
+    return this.#inTurn(async (loader) => {
       for (const object of objects) this.#assertManaged(object);
-      return this.#load(objects, tree, loader);
+      if (columns === undefined) return await this.#load(objects, tree, loader);
+      await settle([
+        loadColumns(objects, columns.mapper, columns.choice, loader),
+        this.#load(objects, tree, loader),
+      ]);
     });
   }
 

@@ -149,7 +149,10 @@ function give(
 ): void {
   const column = mapper.columns[index]!;
   const properties = object as Record<string, unknown>;
-  if (properties[column.property] === undefined) given.add(column.property);
+  const { property, group } = column;
+  // What was not loaded cannot be asked for.
+  const has = Object.hasOwn(object, group?.property ?? property);
+  if (!has || properties[property] === undefined) given.add(property);
   properties[column.property] = wire === null
     ? null
     : mapper.shape(dialect.name).codecs[index]!.decode(wire);

@@ -6,7 +6,7 @@
  */
 
 import { type InstanceState, type InstanceStatus, Managed } from "../mapper/instance_state.ts";
-import type { IdentityKey } from "../mapper/row_shape.ts";
+import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { Committed } from "./hooks.ts";
 
@@ -16,6 +16,8 @@ export interface Note {
   readonly status: InstanceStatus;
   /** Its snapshot then. */
   readonly row: WireRow | undefined;
+  /** Which columns that holds. */
+  readonly shape: RowShape | undefined;
   /** Its identity then. */
   readonly key: IdentityKey | undefined;
   /** Its relations then. */
@@ -39,6 +41,7 @@ export class Journal {
       note = {
         status: state.status,
         row: state.row,
+        shape: state.shape,
         key: state.key,
         related: state.related && new Map(state.related),
         partial: state.partial && new Set(state.partial),

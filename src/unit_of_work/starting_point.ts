@@ -78,8 +78,8 @@ function keep(object: object, mapper: Mapper, dialect: DialectName): KeptObject 
   const values = object as Record<string, unknown>;
   return {
     object,
-    columns: columns.flatMap(({ property, label, deferred }, i) => {
-      if (deferred && !Object.hasOwn(object, property)) return [];
+    columns: columns.flatMap(({ property, label, group }, i) => {
+      if (!Object.hasOwn(object, group?.property ?? property)) return [];
       const value = values[property];
       const codec = codecs[i]!;
       return [{ property, value, codec, wire: wireOf(value, codec, label) }];

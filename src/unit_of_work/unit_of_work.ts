@@ -408,6 +408,7 @@ export class UnitOfWork {
     }
     state.status = note.status;
     state.row = note.row;
+    state.shape = note.shape;
     state.key = note.key;
     state.related = note.related && new Map(note.related);
     state.partial = note.partial && new Set(note.partial);
@@ -466,9 +467,10 @@ export class UnitOfWork {
     };
     if (owner !== undefined) refuse(`is ${status} in another session`, "merge() copies its state");
     if (row === undefined) refuse("was deleted", "Make a new object of its values");
-    if (
-      this.#registry.mapperOf(object) !== mapper || mapper.shape(this.#dialect.name) !== state.shape
-    ) refuse("was loaded from another database", "merge() copies its state");
+    const { codecs } = mapper.shape(this.#dialect.name);
+    if (this.#registry.mapperOf(object) !== mapper || codecs !== state.shape!.codecs) {
+      refuse("was loaded from another database", "merge() copies its state");
+    }
     if (this.identityMap.of(mapper).has(state.key!)) {
       refuse(
         "stands for a row that this session has another object for",

@@ -243,7 +243,7 @@ eachEngine("refinements that cannot be carried out are refused where they are wr
     (q: typeof query) => q.select((b) => ({ id: b.id })),
     `and not the query it was given`,
   );
-  assertMatch(columns.message, /for columns only, use session\.query/);
+  assertMatch(columns.message, /for plain rows, use session\.query/);
   refused((q: typeof query) => q.lock("update"), "lock() has no place");
   refused((q: typeof query) => q.timeout(5), "timeout() has no place");
   assertThrows(

@@ -62,6 +62,11 @@ export class KeyOrder {
     );
   }
 
+  /** The properties it goes by, which every object of the walk has to have. */
+  get properties(): string[] {
+    return this.#terms.map(({ column: { group, property } }) => group?.property ?? property);
+  }
+
   /** How many values a key has. */
   get length(): number {
     return this.#terms.length;

@@ -13,6 +13,7 @@ import {
   UsageError,
 } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
+import { chooseColumns } from "../../loading/columns.ts";
 import { allOf, Expression } from "../../sql/expression.ts";
 import { nodeOf } from "../../sql/node.ts";
 import { delay } from "../../util/deadline.ts";
@@ -294,6 +295,12 @@ export class Walk {
     if (upTo !== undefined) conditions.push(this.#order.upTo(upTo));
     return {
       ...plan,
+      columns: plan.columns && chooseColumns(
+        plan.mapper,
+        [...plan.columns.names, ...this.#order.properties],
+        plan.columns.beside,
+        "A walk in batches",
+      ),
       where: conditions.length === 0 ? undefined : allOf(...conditions)[nodeOf],
       orderBy: this.#order.orderBy,
       limit,
