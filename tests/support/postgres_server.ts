@@ -13,12 +13,12 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import postgres from "postgres";
-import { type RowDecoder, useRowDecoder } from "../../src/dialect/postgres/options.ts";
+import { useWire, type WireProtocol } from "../../src/dialect/postgres/options.ts";
 import { findPostgresBinaries } from "./postgres_binaries.ts";
 
-// `SLUICE_TEST_ROWS=driver` runs a whole suite by the decoder that is not the default
-const decoder = Deno.env.get("SLUICE_TEST_ROWS");
-if (decoder !== undefined) useRowDecoder(decoder as RowDecoder);
+// `SLUICE_TEST_WIRE=driver` runs a whole suite by the protocol that is not the default
+const wire = Deno.env.get("SLUICE_TEST_WIRE");
+if (wire !== undefined) useWire(wire as WireProtocol);
 
 /** How a server is started. */
 export interface PostgresServerOptions {

@@ -6,7 +6,7 @@
 
 import type { DriverResult, WireRow, WireValue } from "../driver.ts";
 import type { CopySink, CopySource } from "./copy.ts";
-import type { Sending, SendMode } from "./npm_postgres.ts";
+import type { Sending, SendMode } from "./protocol.ts";
 
 /** What kind of call it is; only some differ in how they end. */
 export type CallKind = "run" | "begin" | "commit" | "rollback" | "copy";
@@ -17,8 +17,10 @@ export class Call implements Sending {
   text: string;
   /** How it is sent. */
   mode: SendMode;
-  /** The driver has the text prepared. */
+  /** The text is prepared on the connection. */
   known = true;
+  /** The server has parsed it. */
+  parsed = false;
   /** Rows received. Replaced when the statement is sent again. */
   rows: WireRow[] = [];
   /** It may be in flight together with others like it, outside of a transaction. */

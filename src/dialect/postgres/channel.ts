@@ -33,9 +33,9 @@ import {
 import { type FrameListener, Framer } from "./framer.ts";
 import type { Session } from "./handshake.ts";
 import { copyFail, isFatal, sync, terminate } from "./messages.ts";
-import type { NpmPostgres, NpmResult, SendingListener, SendMode } from "./npm_postgres.ts";
 import type { PostgresSettings } from "./options.ts";
 import { Plans } from "./plans.ts";
+import type { Answer, Protocol, SendingListener, SendMode } from "./protocol.ts";
 import { listen } from "./socket.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -71,16 +71,16 @@ export class Channel {
   readonly #socket: Socket;
   readonly #framer: Framer;
   readonly #forgetSocket: () => void;
-  readonly #npm: NpmPostgres<Call>;
+  readonly #protocol: Protocol<Call>;
   #status: TransactionStatus = "idle";
   #lost: Error | undefined;
   /** The socket is given up; nothing goes out or comes in any more. */
   #gone = false;
   #closing: PromiseWithResolvers<void> | undefined;
 
-  /** Handed to the driver, in the order of their answers. */
+  /** Sent, in the order of their answers. */
   readonly #flying = new CallLine();
-  /** Not handed to the driver yet. */
+  /** Not sent yet. */
   readonly #waiting = new CallLine();
   /** A BEGIN was sent, and nothing that ends it: what follows need not wait for answers. */
   #inTransaction = false;
@@ -101,12 +101,12 @@ export class Channel {
   #cancelReason: unknown;
   readonly #watchdog = new Watchdog((now) => this.#look(now));
 
-  /** Takes over a session that is ready, and a driver. */
-  constructor(settings: PostgresSettings, session: Session, npm: NpmPostgres<Call>) {
+  /** Takes over a session that is ready, and who speaks on it. */
+  constructor(settings: PostgresSettings, session: Session, protocol: Protocol<Call>) {
     this.#settings = settings;
     this.#session = session;
-    this.#npm = npm;
-    npm.attach(this.#sendings());
+    this.#protocol = protocol;
+    protocol.attach(this.#sendings());
     this.#socket = session.socket;
     this.#plans = new Plans(settings.maxPrepared);
     this.#framer = new Framer(this.#frames());
@@ -227,6 +227,8 @@ export class Channel {
   }
 
   #fly(call: Call): void {
+    // Others may come with a BEGIN, and with what travels in company
+    const soon = this.#flying.first !== undefined || call.kind === "begin" || call.shared;
     this.#flying.push(call);
     if (call.kind === "begin") this.#inTransaction = true;
     else if (call.kind === "commit" || call.kind === "rollback") this.#inTransaction = false;
@@ -236,7 +238,7 @@ export class Channel {
     this.#plans.choose(call);
     call.writes = this.#writes;
     this.#framer.expected++;
-    this.#npm.send(call);
+    this.#protocol.send(call, soon);
   }
 
   /** Sends what may be sent by now. */
@@ -282,6 +284,7 @@ export class Channel {
       broken: (error) => {
         this.#lose(new ConnectionLostError("The driver failed", { cause: error }));
       },
+      current: () => this.#flying.first!,
     };
   }
 
@@ -294,17 +297,17 @@ export class Channel {
 
   // --- how a call ends ---------------------------------------------------------------------------
 
-  #answered(call: Call, result: NpmResult): void {
+  #answered(call: Call, answer: Answer): void {
     if (call.line !== this.#flying) return;
     this.#plans.succeeded(call);
     if (call.failure !== undefined) return this.#land(call, () => call.reject(call.failure));
-    const words = result.command ?? "";
+    const words = answer.command ?? "";
     const space = words.indexOf(" ");
     const command = space === -1 ? words : words.slice(0, space);
     if (command === "ROLLBACK" && call.kind === "run") this.savepointRollbacks++;
     const { rows } = call;
-    const rowCount = result.count ?? rows.length;
-    const columns = result.columns ?? noColumns;
+    const rowCount = answer.count ?? rows.length;
+    const columns = answer.columns ?? noColumns;
     this.#land(call, () => call.resolve({ rows, columns, rowCount, command }));
   }
 
@@ -445,8 +448,8 @@ export class Channel {
 
   #frames(): FrameListener {
     return {
-      rows: this.#settings.rowDecoder === "own" ? () => this.#flying.first!.rows : undefined,
-      forward: (bytes) => this.#npm.receive(bytes),
+      reader: this.#protocol.reader,
+      forward: this.#protocol.receive?.bind(this.#protocol),
       ready: (status) => {
         this.#status = statuses[status] ?? "failed";
         if (this.#status !== "failed") this.#failure = undefined;

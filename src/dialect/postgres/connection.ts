@@ -21,8 +21,9 @@ import { Channel } from "./channel.ts";
 import { CopySink, CopySource } from "./copy.ts";
 import { PostgresCursor } from "./cursor.ts";
 import { handshake, type Session } from "./handshake.ts";
-import { NpmPostgres } from "./npm_postgres.ts";
 import type { PostgresSettings } from "./options.ts";
+import { OwnProtocol } from "./own_protocol.ts";
+import type { Protocol } from "./protocol.ts";
 import { beginText, whatIsWrong } from "./statements.ts";
 
 const noParams: readonly WireValue[] = [];
@@ -38,10 +39,10 @@ export class PostgresConnection implements DriverConnection {
   #transaction = { ended: true };
   #cursors = 0;
 
-  private constructor(settings: PostgresSettings, session: Session, npm: NpmPostgres<Call>) {
+  private constructor(settings: PostgresSettings, session: Session, protocol: Protocol<Call>) {
     this.id = String(session.pid);
     this.#prepared = settings.prepared;
-    this.#channel = new Channel(settings, session, npm);
+    this.#channel = new Channel(settings, session, protocol);
   }
 
   /** Makes a connection. Rejects with `ConnectError`, or with the signal's reason. */
@@ -49,15 +50,15 @@ export class PostgresConnection implements DriverConnection {
     settings: PostgresSettings,
     options?: CallOptions,
   ): Promise<PostgresConnection> {
-    const npm = NpmPostgres.open<Call>();
+    const protocol = settings.wire === "driver" ? openDriver() : new OwnProtocol<Call>();
     let session: Session;
     try {
       session = await handshake(settings, options);
     } catch (error) {
-      await npm; // so that nothing of the attempt is left when it is said to have failed
+      await protocol; // so that nothing of the attempt is left when it is said to have failed
       throw error;
     }
-    return new PostgresConnection(settings, session, await npm);
+    return new PostgresConnection(settings, session, await protocol);
   }
 
   /** As the last answer said. */
@@ -234,4 +235,10 @@ export class PostgresConnection implements DriverConnection {
   destroy(): void {
     this.#channel.destroy();
   }
+}
+
+/** The npm driver, loaded only where it is asked for. */
+async function openDriver(): Promise<Protocol<Call>> {
+  const { NpmPostgres } = await import("./npm_postgres.ts");
+  return await NpmPostgres.open<Call>();
 }

@@ -1,21 +1,24 @@
 /**
- * Finds the messages in what the server sends, by their five-byte headers alone, and passes the bytes
- * on to the driver. A connection learns from it what the driver does not tell: the transaction's
- * status, errors in full, COPY data, and that the server broke the protocol.
+ * Finds the messages in what the server sends, by their five-byte headers, and passes them on: as
+ * bytes to the npm driver, or one by one to a reader of ours. A connection learns from it what the
+ * driver does not tell: the transaction's status, errors in full, COPY data, and that the server broke
+ * the protocol.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
-import type { WireRow } from "../driver.ts";
 import type { DatabaseErrorFields } from "./errors.ts";
 import { errorFields, longestMessage, Type } from "./messages.ts";
+import type { AnswerReader } from "./protocol.ts";
 import { decodeRows, MALFORMED } from "./row_decoder.ts";
 
 /** Who is told what the framer finds. Calls come in the order of the messages. */
 export interface FrameListener {
-  /** Bytes for the driver: whole messages, or parts of one. */
-  forward(bytes: Buffer): void;
+  /** Bytes for the driver: whole messages, or parts of one. Absent where there is a `reader`. */
+  readonly forward?: ((bytes: Buffer) => void) | undefined;
+  /** Is told the messages of answers, in place of the driver. */
+  readonly reader?: AnswerReader | undefined;
   /** The statement under way ended; `status` is `I`, `T` or `E`. Called before the bytes go on. */
   ready(status: number): void;
   /** An error. Every earlier message has been forwarded. False: nothing more is to be read. */
@@ -28,11 +31,6 @@ export interface FrameListener {
   copyData(bytes: Uint8Array): void;
   /** The server broke the protocol. Nothing more is read. */
   violation(what: string): void;
-  /**
-   * Where the rows of the statement under way go. If this is absent they are forwarded, else they are
-   * decoded here and the driver never sees them.
-   */
-  rows?: (() => WireRow[]) | undefined;
 }
 
 /** What a type of message means to the framer. */
@@ -118,7 +116,7 @@ export class Framer {
     let at = 0; // of the current message
     let start = 0; // of what is to be forwarded
     let type = 0;
-    const { rows } = this.#listener;
+    const { reader } = this.#listener;
     if (this.#skip > 0) {
       at = Math.min(this.#skip, length);
       this.#skip -= at;
@@ -135,7 +133,7 @@ export class Framer {
       const end = at + 1 + size;
       // Nearly every message of a big result is one of these
       if (type === Type.dataRow && this.#rowsMayCome && size >= 6) {
-        if (rows === undefined) {
+        if (reader === undefined) {
           at = end;
           continue;
         }
@@ -143,10 +141,7 @@ export class Framer {
           if (size > longestMessage) return this.#violated("a row of impossible length");
           return this.#hold(chunk, start, at, end);
         }
-        // What ended before may be another statement, which the listener has to know first
-        this.#forward(chunk, start, at);
-        if (this.#stopped) return;
-        start = at = decodeRows(chunk, at, rows());
+        at = decodeRows(chunk, at, reader.rows());
         if (at === MALFORMED) return this.#violated("a row that does not fit its message");
         continue;
       }
@@ -158,9 +153,23 @@ export class Framer {
       }
       switch (kind) {
         case Kind.answer:
+          if (reader !== undefined) {
+            if (end > length) return this.#hold(chunk, start, at, end);
+            if (type === Type.parseComplete) reader.parsed();
+            if (type === Type.rowDescription) {
+              if (!isDescription(chunk, at + 5, end)) {
+                return this.#violated("a description that does not fit its message");
+              }
+              reader.described(chunk, at + 5, end);
+            }
+          }
           if (type === Type.bindComplete || type === Type.rowDescription) this.#rowsMayCome = true;
           break;
         case Kind.end:
+          if (reader !== undefined) {
+            if (end > length) return this.#hold(chunk, start, at, end);
+            if (type === Type.commandComplete) reader.completed(chunk, at + 5, end);
+          }
           this.#complete = true;
           this.#rowsMayCome = false;
           break;
@@ -169,7 +178,10 @@ export class Framer {
           this.expected--;
           this.#complete = false;
           this.#listener.ready(chunk[at + 5]!);
-          if (this.#failed) {
+          if (reader !== undefined) {
+            this.#failed = false;
+            reader.ended();
+          } else if (this.#failed) {
             // An error goes on with its own end, so that the listener knows which error it is
             this.#failed = false;
             this.#forward(chunk, start, end);
@@ -183,6 +195,7 @@ export class Framer {
           this.#complete = this.#failed = true;
           this.#rowsMayCome = false;
           if (!this.#listener.error(errorFields(chunk.subarray(at + 5, end)))) return this.stop();
+          reader?.failed();
           break;
         case Kind.copyIn:
         case Kind.copyOut:
@@ -225,8 +238,9 @@ export class Framer {
   }
 
   #forward(chunk: Buffer, from: number, to: number): void {
-    if (from >= to) return;
-    this.#listener.forward(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+    const { forward } = this.#listener;
+    if (forward === undefined || from >= to) return;
+    forward(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
   }
 
   #hold(chunk: Buffer, start: number, at: number, needed: number): void {
@@ -240,4 +254,15 @@ export class Framer {
     this.stop();
     this.#listener.violation(what);
   }
+}
+
+/** Whether a RowDescription says as many columns as it has. */
+function isDescription(chunk: Buffer, from: number, to: number): boolean {
+  if (to - from < 2) return false;
+  let at = from + 2;
+  for (let left = (chunk[from]! << 8) | chunk[from + 1]!; left > 0; left--) {
+    while (at < to && chunk[at] !== 0) at++;
+    at += 19;
+  }
+  return at === to;
 }

@@ -27,6 +27,7 @@ export const Type = {
   noticeResponse: 0x4e, // N
   notificationResponse: 0x41, // A
   parameterStatus: 0x53, // S
+  parseComplete: 0x31, // 1
   portalSuspended: 0x73, // s
   readyForQuery: 0x5a, // Z
   rowDescription: 0x54, // T

@@ -6,7 +6,7 @@
  */
 
 export { postgresDriver } from "./driver.ts";
-export type { PostgresConfig, PostgresTls, RowDecoder, TlsMode } from "./options.ts";
+export type { PostgresConfig, PostgresTls, TlsMode, WireProtocol } from "./options.ts";
 export type {
   BeginOptions,
   CallOptions,

@@ -21,50 +21,12 @@ import type { Buffer } from "node:buffer";
 import postgres from "postgres";
 import type { DriverColumn, WireRow, WireValue } from "../driver.ts";
 import { emptyAnswer, greeting } from "./messages.ts";
-
-/** What the driver says of a statement that ended well. */
-export interface NpmResult {
-  /** The number in the command tag. */
-  readonly count: number | null;
-  /** The words in the command tag; null for an empty statement. */
-  readonly command: string | null;
-  /** The same array for each run of a prepared statement. */
-  readonly columns: readonly DriverColumn[] | null | undefined;
-}
-
-/** How a statement is sent: kept prepared, by the extended protocol, or by the simple protocol. */
-export type SendMode = "prepared" | "unprepared" | "simple";
-
-/** A statement on its way through the driver. */
-export interface Sending {
-  /** The SQL. */
-  readonly text: string;
-  /** Text and null only. */
-  readonly params: readonly WireValue[];
-  /** How. */
-  readonly mode: SendMode;
-  /** The driver has this text prepared already. */
-  readonly known: boolean;
-  /** Where the rows go. */
-  readonly rows: WireRow[];
-}
-
-/** Who is told how statements end. */
-export interface SendingListener<S extends Sending> {
-  /** Called at ReadyForQuery, when no error came. */
-  answered(sending: S, result: NpmResult): void;
-  /** Called at ReadyForQuery after an error of the server's. */
-  refused(sending: S): void;
-  /** The driver itself failed; it is not to be used any more. */
-  broken(error: unknown): void;
-  /** Bytes for the server. */
-  write(bytes: Uint8Array): void;
-}
+import type { Answer, Protocol, Sending, SendingListener, SendMode } from "./protocol.ts";
 
 interface Query {
   isRaw: "values";
   forEachFn: (row: WireRow) => void;
-  resolve: (result: NpmResult) => void;
+  resolve: (answer: Answer) => void;
   reject: (error: unknown) => void;
   retried: object;
   execute(): void;
@@ -85,7 +47,7 @@ const serverError = Object.freeze({ query: undefined, parameters: undefined });
 const neverFirst = { get: () => false, set: () => {} };
 
 /** An instance of npm `postgres` on a socket of ours. */
-export class NpmPostgres<S extends Sending> {
+export class NpmPostgres<S extends Sending> implements Protocol<S> {
   readonly #sql: Sql;
   readonly #socket = new DriverSocket();
   #listener!: SendingListener<S>;
@@ -121,9 +83,9 @@ export class NpmPostgres<S extends Sending> {
     query.forEachFn = (row) => {
       rows.push(row);
     };
-    query.resolve = (result) => {
-      trim(result.columns);
-      this.#listener.answered(sending, result);
+    query.resolve = (answer) => {
+      trim(answer.columns);
+      this.#listener.answered(sending, answer);
     };
     query.reject = (error) => {
       if (error === serverError) this.#listener.refused(sending);
@@ -170,7 +132,7 @@ class DriverSocket {
  * Leaves of the driver's columns what is ours, in place, since a prepared statement's are the same
  * array each time. The driver reads nothing of them any more but `parser`, which is undefined anyway.
  */
-function trim(columns: NpmResult["columns"]): void {
+function trim(columns: Answer["columns"]): void {
   if (!columns?.length || !("table" in columns[0]!)) return;
   const own = columns as DriverColumn[];
   for (let i = 0; i < own.length; i++) own[i] = { name: own[i]!.name, type: own[i]!.type };

@@ -44,7 +44,7 @@ export class Plans {
 
   /** The server refused the call. A text that it did not understand was not prepared. */
   refused(call: Call, state: string | undefined): void {
-    if (!call.known && call.mode === "prepared" && state?.startsWith("42")) {
+    if (!call.known && !call.parsed && call.mode === "prepared" && state?.startsWith("42")) {
       this.#texts.delete(call.text);
     }
   }

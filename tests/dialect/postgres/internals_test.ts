@@ -6,18 +6,15 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
-import {
-  NpmPostgres,
-  type NpmResult,
-  type Sending,
-} from "../../../src/dialect/postgres/npm_postgres.ts";
+import { NpmPostgres } from "../../../src/dialect/postgres/npm_postgres.ts";
+import type { Answer, Sending } from "../../../src/dialect/postgres/protocol.ts";
 import { wire } from "./support.ts";
 
 /** An instance whose every byte is ours. */
 async function instance() {
   const written: Buffer[] = [];
   const told: string[] = [];
-  const results: NpmResult[] = [];
+  const results: Answer[] = [];
   const npm = await NpmPostgres.open<Sending>();
   npm.attach({
     write: (bytes) => void written.push(Buffer.from(bytes)),
@@ -27,9 +24,20 @@ async function instance() {
     },
     refused: () => void told.push("refused"),
     broken: (error) => void told.push(`broken ${error}`),
+    current: () => {
+      throw new Error("the driver keeps its own order");
+    },
   });
   const send = async (text: string, params: string[] = [], more: Partial<Sending> = {}) => {
-    const sending: Sending = { text, params, mode: "prepared", known: false, rows: [], ...more };
+    const sending: Sending = {
+      text,
+      params,
+      mode: "prepared",
+      known: false,
+      parsed: false,
+      rows: [],
+      ...more,
+    };
     npm.send(sending);
     // One turn until the driver takes it up, one until it writes
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));

@@ -4,12 +4,10 @@ import { ConfigError, ConnectionLostError } from "../../../src/errors.ts";
 import type { WireRow } from "../../../src/dialect/driver.ts";
 import { PostgresConnection } from "../../../src/dialect/postgres/connection.ts";
 import { type FrameListener, Framer } from "../../../src/dialect/postgres/framer.ts";
-import {
-  NpmPostgres,
-  type NpmResult,
-  type Sending,
-} from "../../../src/dialect/postgres/npm_postgres.ts";
+import { NpmPostgres } from "../../../src/dialect/postgres/npm_postgres.ts";
 import { settingsOf } from "../../../src/dialect/postgres/options.ts";
+import { OwnProtocol } from "../../../src/dialect/postgres/own_protocol.ts";
+import type { Protocol, Sending } from "../../../src/dialect/postgres/protocol.ts";
 import { Random } from "../../support/random.ts";
 import { configOf, connect, FakeServer, wire } from "./support.ts";
 
@@ -70,26 +68,29 @@ function randomCell(random: Random): string | null {
   }
 }
 
-/** Feeds both decoders the same packets: ours through the framer, and npm `postgres` itself. */
+/** Feeds both protocols the same packets: ours, and npm `postgres`. */
 async function decodedTwice(
   packets: readonly Buffer[],
   statements: number,
 ): Promise<{ own: WireRow[][]; driver: WireRow[][] }> {
   const both: WireRow[][][] = [];
   for (const ours of [true, false]) {
-    const npm = await NpmPostgres.open<Sending>();
+    const protocol: Protocol<Sending> = ours
+      ? new OwnProtocol<Sending>()
+      : await NpmPostgres.open<Sending>();
     const sendings: Sending[] = [];
     const answered: Sending[] = [];
-    npm.attach({
+    protocol.attach({
       write: () => {},
-      answered: (sending: Sending, result: NpmResult) => {
-        assertEquals(result.count, sending.rows.length);
+      answered: (sending, answer) => {
+        assertEquals(answer.count, sending.rows.length);
         answered.push(sending);
       },
       refused: () => {},
       broken: (error) => {
         throw error;
       },
+      current: () => sendings[answered.length]!,
     });
     for (let i = 0; i < statements; i++) {
       const sending: Sending = {
@@ -97,15 +98,17 @@ async function decodedTwice(
         params: [],
         mode: "prepared",
         known: false,
+        parsed: false,
         rows: [],
       };
       sendings.push(sending);
-      npm.send(sending);
+      protocol.send(sending, true);
     }
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
     const nothing = () => {};
     const listener: FrameListener = {
-      forward: (bytes) => npm.receive(bytes),
+      forward: protocol.receive?.bind(protocol),
+      reader: protocol.reader,
       ready: nothing,
       error: () => true,
       copyIn: nothing,
@@ -114,7 +117,6 @@ async function decodedTwice(
       violation: (what) => {
         throw new Error(what);
       },
-      rows: ours ? () => sendings[answered.length]!.rows : undefined,
     };
     const framer = new Framer(listener);
     framer.expected = statements;
@@ -155,8 +157,8 @@ function wellFormed(row: readonly (string | null)[]): WireRow {
 }
 
 Deno.test("decodeRows() gives the driver's rows for what a real server sends", async () => {
-  await using own = await connect({ rowDecoder: "own" });
-  await using driver = await connect({ rowDecoder: "driver" });
+  await using own = await connect({ wire: "own" });
+  await using driver = await connect({ wire: "driver" });
   for (
     const text of [
       "select 1 where false",
@@ -170,9 +172,9 @@ Deno.test("decodeRows() gives the driver's rows for what a real server sends", a
   }
 });
 
-Deno.test("A statement that fails after rows leaves nothing behind, by either decoder", async () => {
-  for (const rowDecoder of ["own", "driver"] as const) {
-    await using server = await connect({ rowDecoder });
+Deno.test("A statement that fails after rows leaves nothing behind, by either protocol", async () => {
+  for (const wire of ["own", "driver"] as const) {
+    await using server = await connect({ wire });
     await assertRejects(() => server.rows("select 1 / (50 - g) from generate_series(1, 60) g"));
     assertEquals(await server.rows("select 7"), [["7"]]);
   }
@@ -194,7 +196,7 @@ Deno.test("A row that does not fit its message ends the connection", async () =>
         const long = Buffer.concat([Buffer.from(body), Buffer.alloc(filler)]);
         await client.send(wire.described(), wire.row("good"), wire.message("D", long));
       });
-      const own = settingsOf(server.config({ rowDecoder: "own" }));
+      const own = settingsOf(server.config({ wire: "own" }));
       const connection = await PostgresConnection.open(own);
       const run = connection.run({ text: "select 1", params: [] });
       const error = await assertRejects(() => run, ConnectionLostError);
@@ -220,7 +222,7 @@ Deno.test("A connection that ends within a row gives no part of the result", asy
   }
 });
 
-Deno.test("settingsOf() refuses a row decoder that there is not", () => {
-  assertEquals(settingsOf(configOf(undefined, { rowDecoder: "driver" })).rowDecoder, "driver");
-  assertThrows(() => settingsOf(configOf(undefined, { rowDecoder: "fast" as "own" })), ConfigError);
+Deno.test("settingsOf() refuses a protocol that there is not", () => {
+  assertEquals(settingsOf(configOf(undefined, { wire: "driver" })).wire, "driver");
+  assertThrows(() => settingsOf(configOf(undefined, { wire: "fast" as "own" })), ConfigError);
 });
