@@ -133,6 +133,8 @@ export interface DriverCursor {
   fetch(count: number, options?: CallOptions): Promise<DriverResult>;
   /** Closes it; idempotent, and harmless after its transaction's end. */
   close(): Promise<void>;
+  /** The database fetches while the program goes on, so that a window asked for early comes for less. */
+  readonly readsAhead?: boolean;
 }
 
 /** How a driver's connections want to be pooled. */

@@ -14,6 +14,7 @@ import type {
 import { suppress } from "../util/suppress.ts";
 import type { Link, OpenTransaction } from "./link.ts";
 import { RowDecoder } from "./result.ts";
+import { WindowReader } from "./window_reader.ts";
 
 /** How a stream reads. */
 export interface StreamOptions extends CallOptions {
@@ -32,6 +33,11 @@ class ReadTransaction implements OpenTransaction {
 
   constructor(link: Link) {
     this.#link = link;
+  }
+
+  /** No other stream reads in it. */
+  get alone(): boolean {
+    return this.#streams === 1;
   }
 
   /** Another stream joins. */
@@ -67,14 +73,16 @@ export async function* streamWindows(
   const own = await ownTransaction(link, call);
   const transaction = link.transaction;
   let cursor: DriverCursor | undefined;
+  let reader: WindowReader | undefined;
   const end: StreamEnd = { complete: false, error: undefined };
   try {
     cursor = await link.openCursor(statement, call);
+    reader = new WindowReader(link, cursor, window, call, own !== undefined);
     while (!end.complete) {
       if (link.transaction !== transaction) throw endedError();
       const refusal = link.refusal();
       if (refusal !== undefined) throw refusal;
-      const result = await fetch(link, cursor, window, call);
+      const result = await reader.next();
       end.complete = result.rows.length < window;
       if (result.rows.length > 0) yield result;
     }
@@ -83,6 +91,7 @@ export async function* streamWindows(
     throw error;
   } finally {
     // Runs after the end, an error, and a loop that was left.
+    await reader?.leave(own?.alone ?? false);
     const open = link.transaction === transaction ? cursor : undefined;
     await tidyUp(end, () => own === undefined ? open?.close() : own.leave(ended(end)));
   }
@@ -135,19 +144,6 @@ async function ownTransaction(link: Link, call: CallOptions): Promise<ReadTransa
   const own = new ReadTransaction(link);
   await link.begin(own, { readOnly: true }, call);
   return own;
-}
-
-async function fetch(
-  link: Link,
-  cursor: DriverCursor,
-  window: number,
-  call: CallOptions,
-): Promise<DriverResult> {
-  try {
-    return await cursor.fetch(window, link.limits(call));
-  } catch (error) {
-    throw link.explain(error);
-  }
 }
 
 function endedError(): ClosedError {

@@ -169,3 +169,18 @@ eachEngine("stream() whose connection is lost throws, between windows too", asyn
   await assertRejects(loop, ConnectionLostError);
   assertEquals(seen, upTo(20));
 }, { only: ["postgres"] });
+
+eachEngine(
+  "stream() left while the server is at the next window has it stop",
+  async ({ target }) => {
+    await using engine = new CoreEngine(target);
+    await using connection = await engine.connect();
+    const slow = sql<{ n: number }>`select n, case when n > 4 then pg_sleep(60) end as slept
+    from generate_series(1, 10) n`;
+    for await (const { n } of connection.stream(slow, { window: 2 })) if (n === 4) break;
+    assertEquals(connection.status, "idle");
+    const result = await connection.execute(sql<{ n: number }>`select 7 as n`);
+    assertEquals(result.scalar(), 7);
+  },
+  { only: ["postgres"] },
+);

@@ -20,6 +20,8 @@ export interface CursorHome {
 
 /** A cursor that has been declared. */
 export class PostgresCursor implements DriverCursor {
+  /** The server works beside us. */
+  readonly readsAhead = true;
   readonly #name: string;
   readonly #home: CursorHome;
   #closed: Promise<void> | undefined;
