@@ -220,6 +220,7 @@ export {
   timestamptz,
   uuid,
   varchar,
+  type VersionOptions,
 } from "./src/schema/column.ts";
 export type { CustomType } from "./src/schema/custom_type.ts";
 export type {

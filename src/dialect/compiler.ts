@@ -648,6 +648,10 @@ export abstract class Compiler {
         const column = quoteIdentifier(name);
         return `${column} = excluded.${column}`;
       });
+      if (onConflict.counter !== undefined) {
+        const column = quoteIdentifier(onConflict.counter);
+        set.push(`${column} = ${quoteIdentifier(into.name)}.${column} + 1`);
+      }
       text += ` on conflict${target === "" ? "" : ` (${target})`} do ${
         set.length === 0 ? "nothing" : `update set ${set.join(", ")}`
       }`;

@@ -30,6 +30,10 @@ export interface OnConflict {
   readonly update: readonly TableColumn[];
   /** Columns that get a value of their own. */
   readonly set?: readonly { readonly column: TableColumn; readonly value: WireValue }[] | undefined;
+  /** A column that counts the changes. */
+  readonly counter?: TableColumn | undefined;
+  /** A column that is to be as in the new row: other rows are left alone. */
+  readonly guard?: TableColumn | undefined;
 }
 
 /** How rows are copied in. */
@@ -48,6 +52,8 @@ export interface UpdateShape {
   readonly keys: readonly TableColumn[];
   /** The columns that are set. */
   readonly columns: readonly TableColumn[];
+  /** A column that counts the changes. */
+  readonly counter?: TableColumn | undefined;
   /** The columns that are read back of every row that was there, in any order; absent: none. */
   readonly returning?: readonly TableColumn[] | undefined;
 }
@@ -106,6 +112,11 @@ export interface Dialect {
   copyRows?(shape: Pick<InsertShape, "table" | "columns">): CopyShape;
   /** Updates rows, each given as its key's values and then those of `shape.columns`. */
   updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[];
+  /**
+   * Reads the columns of `shape.returning` by key; absent where RETURNING tells what triggers have
+   * made of a row.
+   */
+  readRows?(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[];
   /** Deletes rows by key. */
   deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[];
   /** One bound parameter that holds a list, for `InNode` and loading by key. */

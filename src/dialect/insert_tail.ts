@@ -8,7 +8,7 @@ import type { InsertShape } from "./dialect.ts";
  * @param placeholder Spells the parameter for value `i` of `onConflict.set`; these follow the rows'.
  */
 export function insertTail(
-  { onConflict, returning }: InsertShape,
+  { table, onConflict, returning }: InsertShape,
   placeholder: (i: number, column: Column) => string,
 ): string {
   let tail = "";
@@ -20,9 +20,13 @@ export function insertTail(
         `${quote(column.name)} = ${placeholder(i, column)}`
       ),
     ];
+    const { counter, guard } = onConflict;
+    const stored = ({ name }: Column) => `${quote(table.name)}.${quote(name)}`;
+    if (counter !== undefined) set.push(`${quote(counter.name)} = ${stored(counter)} + 1`);
     tail += ` on conflict${target === "" ? "" : ` (${target})`} do ${
       set.length === 0 ? "nothing" : `update set ${set.join(", ")}`
     }`;
+    if (guard !== undefined) tail += ` where ${stored(guard)} = excluded.${quote(guard.name)}`;
   }
   if (returning.length > 0) {
     tail += ` returning ${returning.map((column) => quote(column.name)).join(", ")}`;

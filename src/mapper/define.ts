@@ -275,7 +275,7 @@ function computedOf(
 }
 
 function checkVersions(table: string, columns: readonly DefinedColumn[]): void {
-  const versions = columns.filter(({ spec }) => spec.version);
+  const versions = columns.filter(({ spec }) => spec.version !== false);
   if (versions.length > 1) {
     throw new InputError(
       `"${table}" has ${versions.length} version() columns: ${

@@ -73,6 +73,11 @@ export interface Definition {
   readonly options: AnyEntityOptions;
 }
 
+/** True if rows that leave the column out get a value from the database. */
+export function isGiven({ generated, defaultSql, version }: ColumnSpec): boolean {
+  return generated || defaultSql !== undefined || version === "database";
+}
+
 /** The key of a class's definition. */
 export const definitionOf: unique symbol = Symbol("sluice.definition");
 

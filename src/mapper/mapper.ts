@@ -103,6 +103,8 @@ export class Mapper {
   readonly primaryKey: readonly MappedColumn[];
   /** Index of the column that tells whether a row was changed meanwhile; -1: there is none. */
   readonly versionIndex: number;
+  /** The database gives that column its values. */
+  readonly versionGenerated: boolean;
   /** Objects are loaded and never stored. */
   readonly readOnly: boolean;
   /** The relations by property. */
@@ -134,7 +136,8 @@ export class Mapper {
     this.loaded = [...this.eager];
     this.primaryKey = this.columns.filter((column) => column.primaryKey);
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
-    this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version);
+    this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version !== false);
+    this.versionGenerated = this.columns[this.versionIndex]?.defined.spec.version === "database";
     this.readOnly = definition.options.readOnly ?? false;
     this.table = root?.table ?? {
       schema: definition.source.schema,

@@ -78,8 +78,17 @@ export interface ColumnSpec {
   readonly discriminator: { readonly value: string | undefined } | undefined;
   /** A foreign key. */
   readonly references: ColumnReference | undefined;
-  /** Tells whether a row was changed meanwhile. */
-  readonly version: boolean;
+  /** Tells whether a row was changed meanwhile, and who gives it a new value when it is. */
+  readonly version: false | "flush" | "database";
+}
+
+/** How a `version()` column works. */
+export interface VersionOptions {
+  /**
+   * The database gives the value, by a trigger or as a system column: it is read back and compared,
+   * and never written. Columns of every type that compares by `=` can be such a version. Default false.
+   */
+  generated?: boolean | undefined;
 }
 
 declare const types: unique symbol;
@@ -155,7 +164,12 @@ export class Column<T, P extends Presence = "required"> {
    * lost update is a `StaleDataError`, and nothing of its transaction is stored.
    *
    * Whole numbers count from 1; `timestamptz()` and `instant()` hold the time of the change, which
-   * is always later than the one before. New objects need not be given it.
+   * is always later than the one before. New objects need not be given it. `bulkUpdate()`,
+   * `bulkUpsert()` and `update()` change it as well, so that a flush notices what they did.
+   *
+   * With `{ generated: true }` the database gives the values: on PostgreSQL by a BEFORE trigger, which
+   * RETURNING tells of, on SQLite by an AFTER trigger, for which rows are read again. Where rows are
+   * inserted without such a trigger, `defaultSql()` says what they begin with.
    *
    * @throws {InputError} for a column of another type.
    *
@@ -185,9 +199,9 @@ export class Column<T, P extends Presence = "required"> {
    * await assertRejects(() => yours.commit(), StaleDataError, "Page 1 (version 1)");
    * ```
    */
-  version(): Column<T, "optional"> {
-    checkVersioned(this.spec.type);
-    return new Column({ ...this.spec, version: true });
+  version({ generated = false }: VersionOptions = {}): Column<T, "optional"> {
+    if (!generated) checkVersioned(this.spec.type);
+    return new Column({ ...this.spec, version: generated ? "database" : "flush" });
   }
   /**
    * An SQL expression for rows that are given no value, such as `now()`. Trusted text; the value

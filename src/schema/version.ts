@@ -23,8 +23,15 @@ const first: Readonly<Record<string, () => unknown>> = {
 export function checkVersioned({ name }: ColumnType<unknown>): void {
   if (Object.hasOwn(first, name)) return;
   throw new InputError(`A column of type ${name} cannot be a version()`, {
-    hint: "Use integer(), smallint(), bigint(), timestamptz() or instant()",
+    hint:
+      "Use integer(), smallint(), bigint(), timestamptz() or instant(), or let the database give " +
+      "it: version({ generated: true })",
   });
+}
+
+/** True if the versions of a type are numbers, which the database itself can count. */
+export function isCounter({ name }: ColumnType<unknown>): boolean {
+  return name === "smallint" || name === "integer" || name === "bigint";
 }
 
 /** The version of a new row. */

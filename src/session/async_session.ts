@@ -774,8 +774,12 @@ export class AsyncSession implements AsyncDisposable {
    * Inserts many rows, and updates those that are there already: as if they came one after the other,
    * so that of two rows with one key the later one wins.
    *
+   * A `version()` changes with every row that is updated. A row that gives the version it was read with
+   * is stored only if that is still so, or if there is none yet.
+   *
    * @returns How many rows were inserted or updated; with `returning`, these rows.
    * @throws {InputError} naming the row's index when a value cannot be stored; nothing is stored then.
+   * @throws {StaleDataError} naming the rows whose version is another one; nothing is stored then.
    *
    * @example
    * ```ts
@@ -812,9 +816,14 @@ export class AsyncSession implements AsyncDisposable {
    * Keys that are not there are passed over. Objects that the session holds are not touched:
    * `refresh()` them.
    *
+   * A `version()` changes with every row. A row that gives the version it was read with is updated only
+   * if that is still so.
+   *
    * @param rows Plain objects with the primary key and what is to be changed.
    * @returns How many rows were updated.
    * @throws {InputError} naming the row's index when a value cannot be stored; nothing is stored then.
+   * @throws {StaleDataError} naming the rows whose version is another one, or which are gone (the first of
+   * them is `error.row`); nothing is stored then.
    *
    * @example
    * ```ts

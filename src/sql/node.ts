@@ -458,7 +458,12 @@ export interface InsertNode {
   readonly rows: readonly (readonly (Node | undefined)[])[] | QueryNode;
   /** What to do with a row that is there already. */
   readonly onConflict:
-    | { readonly target: readonly string[]; readonly update: readonly string[] }
+    | {
+      readonly target: readonly string[];
+      readonly update: readonly string[];
+      /** A column that counts the changes. */
+      readonly counter?: string | undefined;
+    }
     | undefined;
   /** What is given back. */
   readonly returning: readonly Node[];

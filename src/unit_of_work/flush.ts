@@ -11,7 +11,7 @@ import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driv
 import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
-import type { WireRow } from "../sql/wire.ts";
+import type { WireRow, WireValue } from "../sql/wire.ts";
 import { followKeys, keyChanges } from "./consequences.ts";
 import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
 import {
@@ -35,29 +35,42 @@ import { settle } from "../util/settle.ts";
 /** Carries the plan out. */
 export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void> {
   const { releases, early, updates, deletesFirst, exchanged } = plan.order;
-  const deletes = () => plan.deletes.map((group) => deleteGroup(group, target));
   const changes = keyChanges(plan);
-  if (releases.length + early.length > 0 || deletesFirst) {
-    await settle([
-      ...groupUpdates(releases).map((group) => releaseGroup(group, target)),
-      ...updateRounds(early, exchanged, target),
-      ...(deletesFirst ? partMembers(plan.parted, target) : []),
-      ...(deletesFirst ? deletes() : []),
-    ]);
+  if (releases.length > 0) {
+    await settle(groupUpdates(releases).map((group) => releaseGroup(group, target)));
+  }
+  if (early.length > 0 || deletesFirst) {
+    const before = updateRounds(early, exchanged, target);
+    await (deletesFirst ? settleWithDeletes(before, plan, target) : settle(before));
   }
   for (const layer of plan.inserts) {
     for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
     await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
   }
   for (const round of updates) for (const update of round) completeUpdate(update);
-  await settle([
-    ...(deletesFirst ? [] : partMembers(plan.parted, target)),
+  const parted = deletesFirst ? [] : partMembers(plan.parted, target);
+  const last = [
+    ...parted,
     ...updateRounds(updates, exchanged, target),
     ...joinMembers(plan.joined, target),
-    ...(deletesFirst ? [] : deletes()),
-  ]);
+  ];
+  await (deletesFirst ? settle(last) : settleWithDeletes(last, plan, target));
   keepRelations(plan.relations, target.journal);
   if (changes.length > 0) followKeys(changes, plan, target);
+}
+
+async function settleWithDeletes(
+  before: Promise<void>[],
+  { deletes, parted, order }: FlushPlan,
+  target: FlushTarget,
+): Promise<void> {
+  // What the database gives a row that lets go of another comes back first: its delete asks for it.
+  if (deletes.some(([row]) => row!.mapper.versionGenerated)) await settle(before.splice(0));
+  await settle([
+    ...before,
+    ...(order.deletesFirst ? partMembers(parted, target) : []),
+    ...deletes.map((group) => deleteGroup(group, target)),
+  ]);
 }
 
 /** What the plan saw is in step with the database now; what was assigned since is not. */
@@ -94,6 +107,41 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
     }
     at += expected;
   });
+  const { mapper } = group[0]!;
+  if (!mapper.versionGenerated || dialect.readRows === undefined) return;
+  const versions = await readVersions(
+    mapper,
+    group.map(({ object }) => stateOf(object).row!),
+    results,
+    target,
+  );
+  for (const { object, row } of group) {
+    const { versionIndex } = mapper;
+    row[versionIndex] = versions.get(stateOf(object).key!);
+    give(object, mapper, versionIndex, row[versionIndex]!, new Set(), dialect);
+  }
+}
+
+/** The versions that the database has given to rows, by their identity. */
+async function readVersions(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  results: readonly DriverResult[],
+  { dialect, connection, call }: FlushTarget,
+): Promise<Map<IdentityKey, WireValue>> {
+  const { table, primaryKey, columns, versionIndex } = mapper;
+  const { keyIndexes } = mapper.shape(dialect.name);
+  let told = results;
+  if (dialect.readRows !== undefined) {
+    const shape = { table, keys: primaryKey, returning: [...primaryKey, columns[versionIndex]!] };
+    const keys = rows.map((row) => keyIndexes.map((i) => row[i]!));
+    told = await runAll(connection, dialect.readRows(shape, keys), call);
+  }
+  return new Map(
+    told.flatMap(({ rows }) =>
+      rows.map((row) => [mapper.identityOf(row, dialect.name), row[primaryKey.length]!] as const)
+    ),
+  );
 }
 
 function runAll(
@@ -212,6 +260,11 @@ async function releaseGroup(group: readonly Update[], target: FlushTarget): Prom
   const statements = target.dialect.updateRows(updateShape(group), rows);
   const results = await runAll(target.connection, statements, target.call);
   checkAll("updated", group, results, target.dialect, ({ object }) => stateOf(object).key!);
+  const { mapper } = group[0]!;
+  if (!mapper.versionGenerated) return;
+  const versions = await readVersions(mapper, group.map(({ row }) => row), results, target);
+  // Shared with the update that follows.
+  for (const { key, object } of group) key[key.length - 1] = versions.get(stateOf(object).key!)!;
 }
 
 async function updateGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
@@ -227,6 +280,14 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
     target.dialect,
     ({ object, row }) => stateOf(object).shape!.keyOf(row),
   );
+  const { mapper } = group[0]!;
+  if (mapper.versionGenerated) {
+    const versions = await readVersions(mapper, group.map(({ row }) => row), results, target);
+    for (const { row, object, linked } of group) {
+      row[mapper.versionIndex] = versions.get(stateOf(object).shape!.keyOf(row))!;
+      linked.add(mapper.versionIndex);
+    }
+  }
   for (const update of group) updated(update, target);
 }
 
@@ -282,7 +343,9 @@ function dropStaleRelations(
 async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promise<void> {
   const { mapper } = group[0]!;
   const shape = deleteShape(mapper);
-  const keys = group.map(({ key }) => key).sort(compareKeys);
+  const keys = group.map(({ key, object }) =>
+    mapper.versionGenerated ? guardedKeyOf(stateOf(object)) : key
+  ).sort(compareKeys);
   const results = await runAll(
     target.connection,
     target.dialect.deleteRows(shape, keys),

@@ -7,6 +7,7 @@
 
 import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
+import { isGiven } from "../mapper/definition.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { firstVersion, nextVersion } from "../schema/version.ts";
@@ -174,11 +175,11 @@ function planInsert(
   for (let i = 0; i < columns.length; i++) {
     const column = columns[i]!;
     const value = (object as Record<string, unknown>)[column.property];
-    if (value === undefined && i === mapper.versionIndex && column.defaultSql === undefined) {
+    const given = isGiven(column.defined.spec);
+    if (i === mapper.versionIndex && value === undefined && !given) {
       row.push(encode(firstVersion(column.type), column, codecs[i]!));
       linked.add(i);
     } else if (value === undefined) {
-      const given = column.generated || column.defaultSql !== undefined;
       if (!given && !column.nullable && !links?.some((link) => link.column === column)) {
         throw new InputError(`"${column.label}" has no value`, {
           hint: column.defined.spec.references === undefined
@@ -187,7 +188,10 @@ function planInsert(
         });
       }
       row.push(given ? undefined : null);
-    } else row.push(encode(value, column, codecs[i]!));
+    } else {
+      if (i === mapper.versionIndex && mapper.versionGenerated) refuseVersion(mapper);
+      row.push(encode(value, column, codecs[i]!));
+    }
   }
   return { object, mapper, row, pendingKeys: [], linked };
 }
@@ -249,16 +253,13 @@ function refresh(update: Update, dialect: DialectName): void {
   const { versionIndex } = update.mapper;
   if (versionIndex >= 0) {
     const column = columns[versionIndex]!;
-    if (update.changed.includes(versionIndex)) {
-      throw new InputError(`"${column.label}" of ${update.mapper.name} was set by the program`, {
-        hint:
-          "A version is written by the flush; session.merge() compares one that came from outside",
-      });
+    if (update.changed.includes(versionIndex)) refuseVersion(update.mapper);
+    if (!update.mapper.versionGenerated) {
+      const codec = codecs[versionIndex]!;
+      const next = nextVersion(codec.decode(update.row[versionIndex]!));
+      write(update, versionIndex, encode(next, column, codec));
+      update.linked.add(versionIndex);
     }
-    const codec = codecs[versionIndex]!;
-    const next = nextVersion(codec.decode(update.row[versionIndex]!));
-    write(update, versionIndex, encode(next, column, codec));
-    update.linked.add(versionIndex);
   }
   for (let i = 0; i < columns.length; i++) {
     const { updateValue } = columns[i]!.defined.spec;
@@ -266,6 +267,13 @@ function refresh(update: Update, dialect: DialectName): void {
     write(update, i, encode(updateValue(), columns[i]!, codecs[i]!));
     update.linked.add(i);
   }
+}
+
+function refuseVersion({ columns, versionIndex, versionGenerated, name }: Mapper): never {
+  throw new InputError(`"${columns[versionIndex]!.label}" of ${name} was set by the program`, {
+    hint: `A version is written by the ${versionGenerated ? "database" : "flush"}; ` +
+      "session.merge() compares one that came from outside",
+  });
 }
 
 function applyLink(

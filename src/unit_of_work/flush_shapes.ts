@@ -83,9 +83,13 @@ export function compareKeys(a: WireRow, b: WireRow): number {
   return 0;
 }
 
-/** What rows are found by; those with a version are read back, to tell which one was stale. */
+/**
+ * What rows are found by; those with a version are read back, to tell which one was stale, and
+ * what the database has made of the version.
+ */
 function guarded(mapper: Mapper): Pick<UpdateShape, "keys" | "returning"> {
-  const { primaryKey, versionIndex, columns } = mapper;
+  const { primaryKey, versionIndex, columns, versionGenerated } = mapper;
   if (versionIndex < 0) return { keys: primaryKey };
-  return { keys: [...primaryKey, columns[versionIndex]!], returning: primaryKey };
+  const keys = [...primaryKey, columns[versionIndex]!];
+  return { keys, returning: versionGenerated ? keys : primaryKey };
 }

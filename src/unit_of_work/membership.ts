@@ -8,6 +8,7 @@
 import type { DeleteShape, InsertShape } from "../dialect/dialect.ts";
 import { InputError } from "../errors.ts";
 import type { Column } from "../schema/table.ts";
+import { isGiven } from "../mapper/definition.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Association, MappedRelation } from "../mapper/mapper.ts";
 import { firstVersion } from "../schema/version.ts";
@@ -144,7 +145,7 @@ function extraColumns(
   for (const column of mapper?.columns ?? []) {
     if (from.includes(column) || to.includes(column)) continue;
     const { defaultValue, version } = column.defined.spec;
-    if (version && column.defaultSql === undefined) {
+    if (version === "flush" && column.defaultSql === undefined) {
       const codec = column.type.codec[dialect];
       extras.push({
         column,
@@ -160,7 +161,7 @@ function extraColumns(
           return given === null ? null : codec.encode(given, column.label);
         },
       });
-    } else if (!column.nullable && !column.generated && column.defaultSql === undefined) {
+    } else if (!column.nullable && !isGiven(column.defined.spec)) {
       throw new InputError(
         `A link cannot be added to "${relation.property}": "${column.label}" has no value`,
         { hint: `Add a new ${mapper!.name}({ … }) instead, or give the column a default` },

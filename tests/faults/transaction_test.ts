@@ -27,6 +27,7 @@ import {
   PendingRollbackError,
   SerializationError,
   sql,
+  StaleDataError,
   text,
   TransactionAbortedError,
   UniqueViolationError,
@@ -357,6 +358,58 @@ scenario(
       [[1, 2, 3], 1],
       "onCommit() is the place for what must happen once",
     );
+  },
+);
+
+class Page extends entity("pages", {
+  id: integer().primaryKey(),
+  body: text(),
+  version: integer().version(),
+}) {}
+
+scenario(
+  "53: a stale version, whoever made it so, fails the flush as a whole and names its row",
+  async (s) => {
+    const engine = s.watch(
+      new AsyncEngine(postgresDriver(s.config({})), { entities: [Page] }),
+    );
+    await createAll(engine);
+    await using session = engine.session();
+    const pages = [1, 2, 3, 4].map((id) => new Page({ id, body: "old" }));
+    session.addAll(pages);
+    await session.commit();
+    const stored = async () =>
+      (await s.sql("select body from pages order by id")).map(({ body }) => body).join(" ");
+
+    await using other = engine.session();
+    const theirs = await other.getOrFail(Page, 1);
+    theirs.body = "theirs";
+    await other.commit();
+    other.delete(await other.getOrFail(Page, 2));
+    await other.commit();
+    await s.sql(`
+      create function touch() returns trigger language plpgsql as
+        'begin new.version := new.version + 10; return new; end';
+      create trigger touch before update on pages for each row execute function touch();
+      update pages set body = 'touched' where id = 3;
+    `);
+    for (const page of pages) page.body = "mine";
+    const error = await assertRejects(() => session.commit(), StaleDataError);
+    for (const id of [1, 2, 3]) assert(error.message.includes(`Page ${id} (version 1)`));
+    assert(!error.message.includes("Page 4"), error.message);
+    assertEquals(error.code, "STALE_DATA");
+    assertEquals(await stored(), "theirs touched old");
+    assertEquals(pages.map(({ body, version }) => `${body}${version}`), Array(4).fill("old1"));
+
+    // The same for rows that are deleted, and in a flush inside begin(), after which nothing goes on.
+    await session.begin(async () => {
+      pages[3]!.body = "mine";
+      await session.flush();
+      session.delete(pages[2]!);
+      await assertRejects(() => session.flush(), StaleDataError, "Page 3 (version 1)");
+      await assertRejects(() => session.query(Page).count(), PendingRollbackError);
+    }).catch((error) => assertInstanceOf(error, TransactionAbortedError));
+    assertEquals(await stored(), "theirs touched old");
   },
 );
 

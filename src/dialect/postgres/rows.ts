@@ -58,16 +58,24 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   const table = quoteTable(shape.table);
   const offset = shape.keys.length;
   if (rows.length === 1) {
-    const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`).join(", ");
+    const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`);
     const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
-    const text = `update ${table} set ${set} where ${where}${returning("", shape.returning)}`;
+    const text = `update ${table} set ${[...set, ...counted("", shape)].join(", ")} where ${where}${
+      returning("", shape.returning)
+    }`;
     return [{ text, params: rows[0]!, rows: 1 }];
   }
   const set = shape.columns.map((c, i) => `${quote(c.name)} = ${cast(`u.c${i + offset}`, c)}`);
-  const text = `update ${table} as t set ${set.join(", ")} from ${
+  const text = `update ${table} as t set ${[...set, ...counted("t.", shape)].join(", ")} from ${
     unnest(all.length, "u", false)
   } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
   return chunked(text, all.length, rows);
+}
+
+function counted(prefix: string, { counter }: UpdateShape): string[] {
+  if (counter === undefined) return [];
+  const name = quote(counter.name);
+  return [`${name} = ${prefix}${name} + 1`];
 }
 
 /** `delete … using unnest`. */

@@ -6,7 +6,7 @@ import type { WireValue } from "../../sql/wire.ts";
 import { createTable, type DdlStyle } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
 import { SqliteCompiler } from "./compiler.ts";
-import { deleteRows, insertRows, updateRows } from "./rows.ts";
+import { deleteRows, insertRows, readRows, updateRows } from "./rows.ts";
 
 /** Default expressions that every database should understand, in SQLite's words. */
 const expressions = new Map([
@@ -40,6 +40,7 @@ export const sqliteDialect: Dialect = {
   decoders: (columns) => columns.map(() => (wire: WireValue) => wire),
   insertRows,
   updateRows,
+  readRows,
   deleteRows,
   listParameter(values) {
     return `[${values.map(jsonElement).join(",")}]`;

@@ -39,6 +39,10 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   const table = quoteTable(shape.table);
   const offset = shape.keys.length;
   const set = shape.columns.map((c, i) => `${quote(c.name)} = v.column${i + offset + 1}`);
+  if (shape.counter !== undefined) {
+    const name = quote(shape.counter.name);
+    set.push(`${name} = t.${name} + 1`);
+  }
   const where = shape.keys.map((c, i) => `t.${quote(c.name)} = v.column${i + 1}`);
   return chunked(
     offset + shape.columns.length,
@@ -50,9 +54,22 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   );
 }
 
+/** `select … where (key) in (values …)`: RETURNING does not see what AFTER triggers do. */
+export function readRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
+  const columns = names(shape.keys);
+  return chunked(
+    shape.keys.length,
+    keys,
+    (values) =>
+      `select ${names(shape.returning)} from ${
+        quoteTable(shape.table)
+      } where (${columns}) in (values ${values})`,
+  );
+}
+
 /** `delete … where (key) in (values …)`. */
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
-  const columns = shape.keys.map((c) => quote(c.name)).join(", ");
+  const columns = names(shape.keys);
   return chunked(
     shape.keys.length,
     keys,
@@ -65,7 +82,11 @@ export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsSt
 
 function returning(columns: readonly Column[] = []): string {
   if (columns.length === 0) return "";
-  return ` returning ${columns.map((c) => quote(c.name)).join(", ")}`;
+  return ` returning ${names(columns)}`;
+}
+
+function names(columns: readonly Column[] = []): string {
+  return columns.map((c) => quote(c.name)).join(", ");
 }
 
 function chunked(

@@ -14,7 +14,8 @@ import { didYouMean } from "../../util/nearest.ts";
 import { columnEncoder, missingInInsert, refusedRow, RowEncoder } from "./row_encoder.ts";
 import { checkSource, drain } from "./row_source.ts";
 import type { BulkMethod, Source } from "./types.ts";
-import { type BulkChannel, type BulkShape, BulkWriter } from "./writer.ts";
+import { assertFresh, isCounted, momentOf, versionOf } from "./versions.ts";
+import { type BulkChannel, type BulkShape, BulkWriter, type SentRows } from "./writer.ts";
 
 /** From so many rows on, COPY is worth its messages. */
 export const COPY_FROM = 1_000;
@@ -60,11 +61,15 @@ export function insertShape(
   given: readonly MappedColumn[],
   dialect: Dialect,
 ): BulkShape & { readonly insert: InsertShape } {
+  const onConflict = order.onConflict && conflictOf(order, order.onConflict, given, dialect);
   const insert: InsertShape = {
     table: order.mapper.table,
     columns,
-    returning: order.returning,
-    onConflict: order.onConflict && conflictOf(order, order.onConflict, given, dialect),
+    // By the target, rows that were left alone are told from the others.
+    returning: onConflict?.guard === undefined
+      ? order.returning
+      : [...order.returning, ...onConflict.target],
+    onConflict,
   };
   const copyShape = dialect.copyRows?.(insert);
   const simple = order.onConflict === undefined && order.returning.length === 0 &&
@@ -83,17 +88,26 @@ function conflictOf(
   given: readonly MappedColumn[],
   dialect: Dialect,
 ): OnConflict {
+  const version = versionOf(mapper);
   const taken = update === "given"
-    ? given.filter((c) => !target.includes(c) && !c.primaryKey && !isSet(set, c))
+    ? given.filter((c) => !target.includes(c) && !c.primaryKey && !isSet(set, c) && c !== version)
     : update;
   if (taken.length + set.length === 0) return { target, update: [] };
+  // Whoever sets the version himself knows what he does.
+  const own = version === undefined || taken.includes(version) || isSet(set, version);
+  const moment = own ? undefined : momentOf(version, dialect.name);
+  const versions: Pick<OnConflict, "counter" | "guard"> = own ? {} : {
+    counter: isCounted(version) ? version : undefined,
+    guard: given.includes(version) ? version : undefined,
+  };
   // What a flush would do for an object that it updates.
   const touched = mapper.columns.flatMap((column) => {
     const value = column.defined.spec.updateValue;
     if (value === undefined || taken.includes(column) || isSet(set, column)) return [];
     return { column, value: columnEncoder(column, dialect.name)(value()) };
   });
-  return { target, update: taken, set: [...set, ...touched] };
+  if (moment !== undefined) touched.push({ column: version!, value: moment });
+  return { target, update: taken, set: [...set, ...touched], ...versions };
 }
 
 function isSet(set: InsertConflict["set"], column: MappedColumn): boolean {
@@ -122,7 +136,10 @@ export async function bulkInsert(
       return insertShape(order, columns, encoder.columnsOf(omitted + filled), dialect);
     },
     inRuns: conflict !== undefined && order.returning.length > 0,
-    returned(rows, indexes) {
+    returned(rows, indexes, sent) {
+      if (conflict !== undefined && versionOf(order.mapper) !== undefined) {
+        rows = checked(rows, indexes, sent);
+      }
       if (order.returning.length === 0) return;
       // Without conflicts every row comes back, and belongs where it stood in the source.
       if (conflict === undefined) rows.forEach((row, i) => returned[indexes[i]!] = row);
@@ -130,6 +147,20 @@ export async function bulkInsert(
     },
   }, channel);
   const identify = conflict === undefined ? undefined : identityOf(conflict, encoder);
+  const checked = (rows: readonly WireRow[], indexes: readonly number[], sent: SentRows) => {
+    const width = order.returning.length;
+    if (rows.length === sent.rows.length && rows[0]!.length === width) return rows;
+    const [omitted, filled = ""] = sent.key.split("|") as [string, string?];
+    const columns = encoder.columnsOf(omitted);
+    const { onConflict } = insertShape(order, columns, encoder.columnsOf(omitted + filled), dialect)
+      .insert;
+    if (onConflict?.guard === undefined) return rows;
+    const at = onConflict.target.map((column) => columns.findIndex((other) => other === column));
+    const changed = new Set(rows.map((row) => identityText(row.slice(width))));
+    const identify = (row: WireRow) => identityText(at.map((i) => row[i]!));
+    assertFresh(order.mapper, "upserted", { rows: sent.rows, indexes }, changed, identify);
+    return rows.map((row) => row.slice(0, width));
+  };
   const count = await carryOut(writer, source, (row) => {
     let encoded;
     try {
@@ -138,7 +169,7 @@ export async function bulkInsert(
       throw refusedRow(error, writer.index, "inserted");
     }
     const { omitted, filled, wires } = encoded;
-    const key = conflict?.update === "given" ? `${omitted}|${filled}` : omitted;
+    const key = conflict === undefined ? omitted : `${omitted}|${filled}`;
     return writer.add(key, wires, identify?.(omitted, wires));
   });
   return { count, rows: returned.map((row) => decodeRow(row, order.returning, dialect)) };

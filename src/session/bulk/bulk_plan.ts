@@ -5,7 +5,7 @@
  */
 
 import type { Dialect } from "../../dialect/dialect.ts";
-import type { MappedColumn } from "../../mapper/mapped_column.ts";
+import { isGiven } from "../../mapper/definition.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { type InsertOrder, insertShape } from "./bulk_insert.ts";
 import { CHUNK } from "./writer.ts";
@@ -55,12 +55,13 @@ export class BulkPlan {
   /** Made by `session.bulkPlan()`. */
   constructor(order: InsertOrder, input: BulkPlanInput, dialect: Dialect) {
     const without = new Set<string>(
-      input.without ?? order.mapper.columns.filter(isLeftOut).map(
+      input.without ?? order.mapper.columns.filter(({ defined }) => isGiven(defined.spec)).map(
         ({ property }) => property,
       ),
     );
     const columns = order.mapper.columns.filter(({ property }) => !without.has(property));
-    const shape = insertShape(order, columns, columns, dialect);
+    const given = columns.filter(({ defined }) => defined.spec.version === false);
+    const shape = insertShape(order, columns, given, dialect);
     const sizes: number[] = [];
     let text: string | undefined;
     let copied = false;
@@ -94,8 +95,4 @@ export class BulkPlan {
     return `${this.rows} rows into ${this.table} by ${by[this.method]}: ${this.statements} ` +
       `statements of up to ${this.rowsPerStatement} rows, in one transaction\n${text}`;
   }
-}
-
-function isLeftOut({ generated, defaultSql }: MappedColumn): boolean {
-  return generated || defaultSql !== undefined;
 }

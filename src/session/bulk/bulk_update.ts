@@ -8,12 +8,14 @@ import { carryOut, identityText } from "./bulk_insert.ts";
 import { refusedRow, RowEncoder } from "./row_encoder.ts";
 import { checkSource } from "./row_source.ts";
 import type { Source } from "./types.ts";
+import { assertFresh, isCounted, momentOf, versionOf } from "./versions.ts";
 import { type BulkChannel, type BulkShape, BulkWriter } from "./writer.ts";
 
 /**
  * Updates rows by their primary keys; rows of a source may differ in what they set.
  *
  * @throws {InputError} naming the index of a row that cannot be stored.
+ * @throws {StaleDataError} naming the rows that give a version which is no longer that of their row.
  */
 export async function bulkUpdate(
   mapper: Mapper,
@@ -23,52 +25,85 @@ export async function bulkUpdate(
 ): Promise<number> {
   checkSource("bulkUpdate()", "rows", source);
   const encoder = new RowEncoder(mapper, dialect.name, (column, encode) => {
-    const { updateValue } = column.defined.spec;
+    const { updateValue, version } = column.defined.spec;
+    if (version !== false) return momentOf(column, dialect.name);
     if (!column.primaryKey) return updateValue && encode(updateValue());
     throw new InputError(`"${column.label}" is missing, by which the row is found`, {
       hint: "Give the primary key beside what is to be changed",
     });
   });
+  const places = new Map<string, readonly number[]>();
   const writer = new BulkWriter({
     verb: "updated",
-    shape: (omitted) => updateShape(mapper, omitted, encoder, dialect),
+    shape: (key) => updateShape(mapper, key, encoder, dialect),
     inRuns: false,
-    returned: () => {},
+    returned(rows, indexes, sent) {
+      if (!sent.key.endsWith(CHECKED)) return;
+      const keys = places.get(sent.key)!;
+      const changed = new Set(rows.map(identityText));
+      const identify = (row: WireRow) => identityText(keys.map((i) => row[i]!));
+      assertFresh(mapper, "updated", { rows: sent.rows, indexes }, changed, identify);
+    },
   }, channel);
-  const places = new Map<string, readonly number[]>();
+  const version = versionOf(mapper);
   return await carryOut(writer, source, (row) => {
     try {
-      const { omitted, wires } = encoder.encode(row);
-      let keys = places.get(omitted);
+      const { omitted, filled, wires } = encoder.encode(row);
+      const checked = version !== undefined && given(mapper.versionIndex, omitted + filled);
+      const shape = checked ? omitted + CHECKED : omitted;
+      let keys = places.get(shape);
       if (keys === undefined) {
         const columns = encoder.columnsOf(omitted);
         keys = mapper.primaryKey.map((column) => columns.indexOf(column));
-        if (keys.length === columns.length) {
+        if (columns.every((column) => column.primaryKey || column === version)) {
           throw new InputError("It sets nothing", { hint: "Give columns beside the primary key" });
         }
-        places.set(omitted, keys);
+        places.set(shape, keys);
       }
       // A row that comes again is updated again, after the first time.
-      return writer.add(omitted, wires, identityText(keys.map((i) => wires[i]!)));
+      return writer.add(shape, wires, identityText(keys.map((i) => wires[i]!)));
     } catch (error) {
       throw refusedRow(error, writer.index, "updated");
     }
   });
 }
 
+/** Ends the key of a shape whose rows say which version they mean. */
+const CHECKED = "!";
+
+function given(index: number, without: string): boolean {
+  return !without.split(",").includes(String(index));
+}
+
 function updateShape(
   mapper: Mapper,
-  omitted: string,
+  key: string,
   encoder: RowEncoder,
   dialect: Dialect,
 ): BulkShape {
-  const given = encoder.columnsOf(omitted);
-  const columns = given.filter((column) => !column.primaryKey);
-  const places = [...mapper.primaryKey, ...columns].map((column) => given.indexOf(column));
-  const shape = { table: mapper.table, keys: mapper.primaryKey, columns };
+  const checked = key.endsWith(CHECKED);
+  const given = encoder.columnsOf(checked ? key.slice(0, -CHECKED.length) : key);
+  const version = versionOf(mapper);
+  const asked = checked ? [...mapper.primaryKey, version!] : mapper.primaryKey;
+  const columns = given.filter((column) => !asked.includes(column));
+  const at = [...asked, ...columns].map((column) => given.indexOf(column));
+  const counter = version !== undefined && isCounted(version) ? version : undefined;
+  // A row that says which version it means is given the moment after that one.
+  const moment = checked && momentOf(version, dialect.name) !== undefined;
+  const shape = {
+    table: mapper.table,
+    keys: asked,
+    columns: moment ? [...columns, version!] : columns,
+    counter,
+    ...(checked ? { returning: mapper.primaryKey } : {}),
+  };
+  const place = (row: WireRow): WireRow => {
+    const wires = at.map((i) => row[i]!);
+    if (moment) wires.push(momentOf(version, dialect.name, wires[asked.length - 1])!);
+    return wires;
+  };
   return {
-    statements: (rows) =>
-      dialect.updateRows(shape, rows.map((row): WireRow => places.map((i) => row[i]!))),
+    statements: (rows) => dialect.updateRows(shape, rows.map(place)),
     copy: () => undefined,
   };
 }

@@ -5,6 +5,7 @@
  */
 
 import { InputError, SluiceError } from "../../errors.ts";
+import { isGiven } from "../../mapper/definition.ts";
 import type { MappedColumn } from "../../mapper/mapped_column.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import { describe } from "../../sql/expression.ts";
@@ -125,8 +126,8 @@ export function missingInInsert(
     const { value } = defaultValue;
     return encode(typeof value === "function" ? value() : value);
   }
-  if (column.generated || column.defaultSql !== undefined) return undefined;
-  if (version) return encode(firstVersion(column.type));
+  if (isGiven(column.defined.spec)) return undefined;
+  if (version !== false) return encode(firstVersion(column.type));
   return nullFor(column);
 }
 

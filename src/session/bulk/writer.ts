@@ -39,8 +39,16 @@ export interface BulkTask {
   shape(key: string): BulkShape;
   /** Rows come back, and which row of the source each belongs to is told by their order alone. */
   readonly inRuns: boolean;
-  /** Takes rows that came back, with the indexes of the rows that were sent. */
-  returned(rows: readonly WireRow[], indexes: readonly number[]): void;
+  /** Takes rows that came back, with the rows that were sent and their indexes. */
+  returned(rows: readonly WireRow[], indexes: readonly number[], sent: SentRows): void;
+}
+
+/** The rows of one statement. */
+export interface SentRows {
+  /** Their shape, by the key that `add()` was given. */
+  readonly key: string;
+  /** The rows, as given to `add()`. */
+  readonly rows: readonly WireRow[];
 }
 
 interface Group {
@@ -161,7 +169,7 @@ export class BulkWriter {
         throw await findBadRow(error, sent, sentIndexes, this.#task.verb, attempt);
       });
       this.#count += result.rowCount;
-      this.#task.returned(result.rows, sentIndexes);
+      this.#task.returned(result.rows, sentIndexes, { key: group.key, rows: sent });
       at += statement.rows;
     }
   }

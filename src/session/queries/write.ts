@@ -15,10 +15,12 @@ import {
   type DefinedColumn,
   type Definition,
   definitionOf,
+  isGiven,
 } from "../../mapper/definition.ts";
 import { checkSourceFilters } from "../../mapper/filters.ts";
 import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
 import type { ValueOf } from "../../schema/column.ts";
+import { firstVersion, isCounter } from "../../schema/version.ts";
 import {
   allOf,
   type Condition,
@@ -94,6 +96,11 @@ class Target<E> {
       refs[column.property] = columnRef(column, definition.source);
     }
     this.refs = refs as WriteRef<E>;
+  }
+
+  /** The version that changes with every row: those that the database gives are its own affair. */
+  get version(): DefinedColumn | undefined {
+    return this.definition.columns.find(({ spec }) => spec.version === "flush");
   }
 
   column(property: string, what: string): DefinedColumn {
@@ -255,10 +262,14 @@ export class InsertInto<E extends object> {
       if (value !== undefined) nodes.set(column, writtenNode(column, value));
     }
     for (const column of this.#target.definition.columns) {
-      const { defaultValue } = column.spec;
-      if (nodes.has(column) || defaultValue === undefined) continue;
-      const { value } = defaultValue;
-      nodes.set(column, writtenNode(column, typeof value === "function" ? value() : value));
+      const { defaultValue, version } = column.spec;
+      if (nodes.has(column)) continue;
+      if (defaultValue !== undefined) {
+        const { value } = defaultValue;
+        nodes.set(column, writtenNode(column, typeof value === "function" ? value() : value));
+      } else if (version !== false && !isGiven(column.spec)) {
+        nodes.set(column, writtenNode(column, firstVersion(column.spec.type)));
+      }
     }
     return nodes;
   }
@@ -267,7 +278,7 @@ export class InsertInto<E extends object> {
 /** What a column gets in a row that does not give it, while others do. */
 function absent(column: DefinedColumn): Node | undefined {
   const { spec, label } = column;
-  if (spec.generated || spec.defaultSql !== undefined) return undefined;
+  if (isGiven(spec)) return undefined;
   if (spec.nullable) return writtenNode(column, null);
   throw new InputError(`"${label}" has no value in one of the rows`, {
     hint: "Give it one, or declare the column nullable()",
@@ -297,7 +308,7 @@ export class Insert<E extends object, Row, S = unknown> extends WriteStatement<E
 
   /**
    * What to do with a row that is there already, by the columns of a unique constraint: nothing, or
-   * take some columns from the new row.
+   * take some columns from the new row. A `version()` changes then, too.
    */
   onConflict(options: {
     target: (keyof WriteRef<E> & string) | readonly (keyof WriteRef<E> & string)[];
@@ -307,7 +318,19 @@ export class Insert<E extends object, Row, S = unknown> extends WriteStatement<E
       (typeof given === "string" ? [given] : given).map((property) =>
         this.#target.column(property, "onConflict()").name
       );
-    const onConflict = { target: names(options.target), update: names(options.update ?? []) };
+    const target = names(options.target);
+    const update = names(options.update ?? []);
+    const version = this.#target.version;
+    if (update.length === 0 || version === undefined || update.includes(version.name)) {
+      return this.#onConflict({ target, update });
+    }
+    const { name } = version;
+    return isCounter(version.spec.type)
+      ? this.#onConflict({ target, update, counter: name })
+      : this.#onConflict({ target, update: [...update, name] });
+  }
+
+  #onConflict(onConflict: InsertNode["onConflict"]): Insert<E, Row, S> {
     return new Insert(this.#target, { ...this.#node, onConflict }, this.returned);
   }
 
@@ -365,7 +388,10 @@ export class UpdateTable<E extends object> {
     this.#target = new Target(entityClass, "update()");
   }
 
-  /** The columns to set: values, or a function of the row as it is. */
+  /**
+   * The columns to set: values, or a function of the row as it is. A `version()` that is not among
+   * them changes as well, so that a flush notices.
+   */
   set(values: SetValues<E> | ((row: WriteRef<E>) => SetValues<E>)): Update<E, never> {
     const given: unknown = typeof values === "function"
       ? this.#target.call("set()", values as (row: WriteRef<E>) => SetValues<E>)
@@ -421,7 +447,18 @@ export class Update<E extends object, Row, S = unknown> extends WriteStatement<E
    */
   override get [nodeOf](): UpdateNode {
     if (this.#node.where === undefined && !this.#all) refuseAll("The update");
-    return this.#node;
+    const version = this.#target.version;
+    if (version === undefined || this.#node.set.some(([{ name }]) => name === version.name)) {
+      return this.#node;
+    }
+    const { name, label, spec } = version;
+    const { source } = this.#target.definition;
+    // Made for each use: a statement that is sent again sets another moment.
+    const first = firstVersion(spec.type);
+    const next = isCounter(spec.type)
+      ? (columnRef(version, source) as Expression<number>).add(first as number)[nodeOf]
+      : writtenNode(version, first);
+    return { ...this.#node, set: [...this.#node.set, [{ name, label }, next]] };
   }
 
   /** Only rows that meet the condition, and those of earlier calls. */
