@@ -54,11 +54,20 @@ function databaseCascades({ target, targetColumns, kind }: MappedRelation): bool
     );
 }
 
-/** Rows of tables between that go along with a deleted object. */
+/**
+ * What a deleted object leaves behind: its rows of tables between, and the objects that were taken
+ * out of its relations before.
+ */
 export function* leaving(owner: object, state: InstanceState): Generator<RelationChange> {
   for (const relation of state.mapper.relations.values()) {
-    if (relation.kind !== "manyToMany") continue;
-    const removed = membersOf(state.related?.get(relation.property));
+    const { kind, property } = relation;
+    if (kind === "belongsTo") continue;
+    let removed = membersOf(state.related?.get(property));
+    if (kind !== "manyToMany") {
+      if (removed.length === 0 || !Object.hasOwn(owner, property)) continue;
+      const left = new Set(membersOf((owner as Record<string, unknown>)[property]));
+      removed = removed.filter((member) => !left.has(member));
+    }
     if (removed.length > 0) yield { owner, relation, added: [], removed };
   }
 }

@@ -23,11 +23,13 @@ export function synchronise(
   for (const { owner, relation, added } of changes) {
     const { inverse, kind } = relation;
     if (inverse === undefined) continue;
+    if (kind === "belongsTo") {
+      // By its key: the old parent may never have been loaded over this relation.
+      const old = formerParent(owner, relation, identityMap, dialect);
+      if (old !== undefined && old !== added[0]) note(takeOut(old, inverse, owner));
+    }
     for (const other of added) {
-      if (kind === "belongsTo") {
-        const old = formerParent(owner, relation, identityMap, dialect);
-        if (old !== undefined && old !== other) note(takeOut(old, inverse, owner));
-      } else if (kind !== "manyToMany") {
+      if (kind === "hasMany" || kind === "hasOne") {
         const old = formerParent(other, inverse, identityMap, dialect);
         if (old !== undefined && old !== owner) note(takeOut(old, relation, other));
       }

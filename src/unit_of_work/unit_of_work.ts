@@ -445,8 +445,11 @@ export class UnitOfWork {
       detached.push(next);
       for (const { property } of state.mapper.relations.values()) {
         if (!Object.hasOwn(next, property)) continue;
-        for (const other of membersOf((next as Record<string, unknown>)[property])) {
-          reached.add(other);
+        // Those that were taken out meanwhile, too: their keys have to change.
+        for (
+          const value of [(next as Record<string, unknown>)[property], state.related?.get(property)]
+        ) {
+          for (const other of membersOf(value)) reached.add(other);
         }
       }
     }
