@@ -283,6 +283,9 @@ function applyLink(
 ): void {
   const index = target.mapper.columns.indexOf(link.column);
   target.linked.add(index);
+  // Both sides of a relation can say the same, and the last of several parents has it.
+  const said = target.pendingKeys.findIndex((key) => key.index === index);
+  if (said >= 0) target.pendingKeys.splice(said, 1);
   if (link.parent === null) {
     if (!link.column.nullable) {
       throw new InputError(
