@@ -296,7 +296,9 @@ export type { OrderTerms } from "./src/session/queries/clauses.ts";
 export { From } from "./src/session/queries/from.ts";
 export { Cte, type Rows } from "./src/session/queries/rows.ts";
 export { Select } from "./src/session/queries/select.ts";
-export type { NullableSelection, RowOf, Selection } from "./src/session/queries/selection.ts";
+export type { NullableSelection } from "./src/session/queries/selection.ts";
+export { jsonObject } from "./src/sql/json.ts";
+export type { RowOf, Selection } from "./src/sql/selection.ts";
 export {
   Delete,
   deleteFrom,

@@ -23,7 +23,14 @@ import {
   timestamptzColumn,
   uuidColumn,
 } from "../schema/types.ts";
-import type { SqlType, TypeName, TypeRef } from "../sql/wire.ts";
+import {
+  jsonReaders,
+  jsonShape,
+  listReaders,
+  objectReaders,
+  plainReaders,
+} from "../schema/json_shape.ts";
+import type { JsonShapeRef, SqlType, TypeName, TypeRef } from "../sql/wire.ts";
 
 const byName: Readonly<Record<TypeName, SqlType<unknown>>> = {
   smallint: smallintColumn,
@@ -43,12 +50,14 @@ const byName: Readonly<Record<TypeName, SqlType<unknown>>> = {
   timestamptz: timestamptzColumn,
 };
 
+const shapes = new WeakMap<JsonShapeRef, SqlType<unknown>>();
 const arrays = new WeakMap<SqlType<unknown>, SqlType<unknown>>();
 
 /** The type, with its codecs. */
 export function resolveType(type: TypeRef): SqlType<unknown> {
   if (typeof type === "string") return byName[type];
-  if (!("arrayOf" in type)) return type;
+  if ("name" in type) return type;
+  if (!("arrayOf" in type)) return resolveShape(type);
   const element = resolveType(type.arrayOf);
   let array = arrays.get(element);
   if (array === undefined) {
@@ -57,4 +66,19 @@ export function resolveType(type: TypeRef): SqlType<unknown> {
     arrays.set(element, array);
   }
   return array;
+}
+
+function resolveShape(shape: JsonShapeRef): SqlType<unknown> {
+  let type = shapes.get(shape);
+  if (type === undefined) {
+    const readers = (part: TypeRef | undefined) =>
+      part === undefined ? plainReaders : jsonReaders(resolveType(part));
+    type = jsonShape(
+      "listOf" in shape
+        ? listReaders(readers(shape.listOf))
+        : objectReaders(shape.objectOf.map(([name, part]) => [name, readers(part)] as const)),
+    );
+    shapes.set(shape, type);
+  }
+  return type;
 }

@@ -43,6 +43,7 @@ import {
 import { type HasNode, nodeOf, type SelectNode } from "../sql/node.ts";
 import { orderNodes } from "../sql/operand.ts";
 import { Parameter } from "../sql/parameter.ts";
+import type { Selection } from "../sql/selection.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { chooseColumns } from "../loading/columns.ts";
 import { didYouMean } from "../util/nearest.ts";
@@ -64,7 +65,7 @@ import type { OrderTerms } from "./queries/clauses.ts";
 import { From } from "./queries/from.ts";
 import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
-import type { NullableSelection, Selection } from "./queries/selection.ts";
+import type { NullableSelection } from "./queries/selection.ts";
 import { pathsOf, planFor, type QueryPlan, selectOf } from "./query_plan.ts";
 import { refsOf } from "../mapper/refs.ts";
 

@@ -21,6 +21,7 @@ import {
   typeOf,
   type WindowNode,
 } from "./node.ts";
+import { jsonObjectNode } from "./json.ts";
 import {
   argumentNode,
   checkType,
@@ -30,6 +31,7 @@ import {
   expressionIn,
   orderNodes,
 } from "./operand.ts";
+import type { RowOf, Selection } from "./selection.ts";
 import type { TypeRef } from "./wire.ts";
 
 /** A list of something, or one. */
@@ -248,9 +250,40 @@ export function arrayAgg<T>(of: Expression<T>): Aggregate<T[]> {
   return new Aggregate(node("arrayAgg", { arrayOf: typeOf(term) ?? "text" }, [term]));
 }
 
+/**
+ * Objects as one array, of columns by name; empty if there are no rows. What is read is exact,
+ * whatever the types, as with `jsonObject()`.
+ *
+ * @example
+ * ```ts
+ * import { AsyncEngine, createAll, entity, integer, jsonAgg, numeric, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Book extends entity("books", {
+ *   id: integer().primaryKey(),
+ *   price: numeric(10, 2),
+ *   author: text(),
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Book] });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * await session.bulkInsert(Book, [{ id: 1, price: "9.50", author: "Ada" }]);
+ *
+ * const authors = session.query(Book).groupBy((b) => b.author).select((b) => ({
+ *   name: b.author,
+ *   books: jsonAgg({ id: b.id, price: b.price }).orderBy(b.id),
+ * }));
+ * assertEquals(await authors.all(), [{ name: "Ada", books: [{ id: 1, price: "9.50" }] }]);
+ * ```
+ */
+export function jsonAgg<const S extends Selection>(of: S): Aggregate<RowOf<S>[]>;
 /** The values as one JSON array, as JSON knows them; empty if there are no rows. */
-export function jsonAgg<T = unknown>(of: Expression<unknown>): Aggregate<T[]> {
-  return new Aggregate(node("jsonAgg", "json", [expression(of, "jsonAgg()")]));
+export function jsonAgg<T = unknown>(of: Expression<unknown>): Aggregate<T[]>;
+export function jsonAgg(of: unknown): Aggregate<unknown[]> {
+  const term = jsonObjectNode(of, "jsonAgg()") ?? expression(of, "jsonAgg()");
+  const type = typeOf(term);
+  const isShape = typeof type === "object" && ("objectOf" in type || "listOf" in type);
+  return new Aggregate(node("jsonAgg", isShape ? { listOf: type } : "json", [term]));
 }
 
 /** The condition holds in all rows; null if there are none. */

@@ -220,6 +220,7 @@ export type FunctionName =
   | "jsonContains"
   | "jsonHasKey"
   | "jsonLength"
+  | "jsonObject"
   | "arrayContains"
   | "arrayContainedBy"
   | "arrayOverlaps"
@@ -242,6 +243,8 @@ export interface FunctionNode {
   readonly word?: string;
   /** The elements of a JSON path. */
   readonly path?: readonly (string | number)[];
+  /** The names of the arguments. */
+  readonly names?: readonly string[];
 }
 
 /** The aggregate and window functions that the dialects spell. */
@@ -573,5 +576,6 @@ export function columnsOf(query: QueryNode): readonly Node[] {
 /** The name of a type as users know it; undefined for what only the database knows. */
 export function typeNameOf(type: TypeRef | undefined): TypeName | "array" | string | undefined {
   if (type === undefined || typeof type === "string") return type;
-  return "arrayOf" in type ? "array" : type.name;
+  if ("arrayOf" in type) return "array";
+  return "name" in type ? type.name : "json";
 }

@@ -104,7 +104,7 @@ export function call(
   name: FunctionName,
   type: TypeRef | undefined,
   args: readonly Node[],
-  more: { readonly word?: string; readonly path?: readonly (string | number)[] } = {},
+  more: Pick<FunctionNode, "word" | "path" | "names"> = {},
 ): FunctionNode {
   return { kind: "function", name, args, type, ...more };
 }

@@ -96,5 +96,13 @@ export interface TypeNames {
 /** The name of a type. */
 export type TypeName = keyof TypeNames;
 
-/** A type as an expression knows it: a column's own, one by name, or an array of one. */
-export type TypeRef = SqlType<unknown> | TypeName | { readonly arrayOf: TypeRef };
+/**
+ * A type as an expression knows it: a column's own, one by name, an array of one, or JSON that is
+ * read part by part.
+ */
+export type TypeRef = SqlType<unknown> | TypeName | { readonly arrayOf: TypeRef } | JsonShapeRef;
+
+/** JSON made of columns: an object by name, or a list. */
+export type JsonShapeRef =
+  | { readonly objectOf: readonly (readonly [string, TypeRef | undefined])[] }
+  | { readonly listOf: TypeRef };

@@ -26,6 +26,9 @@ function path({ path = [] }: FunctionNode, spelling: Spelling): string {
   return `${spelling.bind(arrayLiteral(path.map(String)))}::text[]`;
 }
 
+/** Types that JSON holds as they are. */
+const AS_IS = new Set(["smallint", "integer", "boolean", "json"]);
+
 function document(columns: readonly string[], config: string): string {
   const text = columns.map((column) => `coalesce(${column}, '')`).join(" || ' ' || ");
   return `to_tsvector('${config}', ${text})`;
@@ -62,6 +65,15 @@ export const postgresFunctions: Functions = {
   jsonHasKey: ([value], { path }, spelling) =>
     `(${value} ? ${spelling.bind(String(path![0]))}::text)`,
   jsonLength: named("jsonb_array_length"),
+  // What JSON cannot hold exactly is in it as text.
+  jsonObject: (args, { names }, spelling) =>
+    `jsonb_build_object(${
+      args.map((arg, i) => {
+        const type = spelling.typeName(i);
+        const value = type === undefined || AS_IS.has(type) ? arg : `${arg}::text`;
+        return `${spelling.bind(names![i]!)}::text, ${value}`;
+      }).join(", ")
+    })`,
   arrayContains: infix("@>"),
   arrayContainedBy: infix("<@"),
   arrayOverlaps: infix("&&"),

@@ -27,6 +27,7 @@ const PASSING = new Set<string>([
   "count",
   "arrayAgg",
   "jsonAgg",
+  "jsonObject",
   "lag",
   "lead",
   "firstValue",

@@ -104,15 +104,17 @@ function extreme(name: "max" | "min"): SpellFunction {
       }))`;
 }
 
-/** What a value becomes inside of a JSON array, in the notation of `schema/array_type.ts`. */
-function jsonElement(value: string, type: TypeRef | undefined): string {
-  switch (type === undefined ? undefined : resolveType(type).name) {
+/** What a value of a type becomes inside of JSON, in the notation of `schema/array_type.ts`. */
+function jsonElement(value: string, typeName: string | undefined): string {
+  switch (typeName) {
     case "array":
+    case "json":
       return `json(${value})`;
     case "bigint":
       return `cast(${value} as text)`;
     case "bytes":
-      return `'\\x' || lower(hex(${value}))`;
+      // The hex of null is empty.
+      return `iif(${value} is null, null, '\\x' || lower(hex(${value})))`;
     default:
       return value;
   }
@@ -151,6 +153,12 @@ export const sqliteFunctions: Functions = {
   jsonHasKey: ([value], node, spelling) =>
     `(json_type(${value}, ${spelling.bind(path(node))}) is not null)`,
   jsonLength: ([value]) => `json_array_length(${value})`,
+  jsonObject: (args, { names }, spelling) =>
+    `json_object(${
+      args.map((arg, i) =>
+        `${spelling.bind(names![i]!)}, ${jsonElement(arg, spelling.typeName(i))}`
+      ).join(", ")
+    })`,
   arrayContains: unsupported("contains() of arrays", "Use hasElement() for each, with and()"),
   arrayContainedBy: unsupported("containedBy()", "Compare in JavaScript"),
   arrayOverlaps: unsupported("overlaps()", "Use hasElement() for each, with or()"),
@@ -170,9 +178,11 @@ export const sqliteAggregates: Aggregates = {
     }
     return `group_concat(${value}, ${separator}${tail})`;
   },
-  arrayAgg: ([value], tail, { distinct, type }) => {
-    const element = typeof type === "object" && "arrayOf" in type ? type.arrayOf : undefined;
-    return `json_group_array(${distinct ? "distinct " : ""}${jsonElement(value!, element)}${tail})`;
+  arrayAgg: ([value], tail, { distinct }, spelling) => {
+    const type = spelling.typeName(0);
+    // A JSON value is text in an array, as PostgreSQL's arrays have it.
+    const element = type === "json" ? value! : jsonElement(value!, type);
+    return `json_group_array(${distinct ? "distinct " : ""}${element}${tail})`;
   },
   jsonAgg: ([value], tail, { distinct }, spelling) => {
     const json = spelling.typeName(0) === "json" ? `json(${value})` : value;

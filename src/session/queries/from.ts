@@ -9,13 +9,14 @@ import { checkSourceFilters } from "../../mapper/filters.ts";
 import type { EntityClass, NullableRef, Ref } from "../../mapper/types.ts";
 import { type Condition, conditionNode, describe, type Expression } from "../../sql/expression.ts";
 import type { JoinNode, SelectNode, Source, TableSource } from "../../sql/node.ts";
+import type { Selection } from "../../sql/selection.ts";
 import { refsOf } from "../../mapper/refs.ts";
 import { within } from "../../mapper/callbacks.ts";
 import { expressions, withWhere } from "./clauses.ts";
 import type { RowRunner, SourcesPlan } from "./row_plan.ts";
 import { type Rows, sourceOf } from "./rows.ts";
 import { Select } from "./select.ts";
-import { type NullableSelection, planSelection, type Selection } from "./selection.ts";
+import { type NullableSelection, planSelection } from "./selection.ts";
 
 /**
  * Sources to select rows from: entities, queries and CTEs, joined. Finish it with `select()`.

@@ -40,13 +40,8 @@ import { type ExplainOptions, explainStatement, readExplanation } from "./explai
 import { type Page, type PageOptions, readPage } from "./page.ts";
 import type { RowRunner, SourcesPlan } from "./row_plan.ts";
 import { Cte, plainSelect, type Rows, selectionOf, sourceOf } from "./rows.ts";
-import {
-  planSelection,
-  readRows,
-  refsOfPlan,
-  type RowOf,
-  type SelectionPlan,
-} from "./selection.ts";
+import type { RowOf } from "../../sql/selection.ts";
+import { planSelection, readRows, refsOfPlan, type SelectionPlan } from "./selection.ts";
 
 /**
  * A query for plain rows: `session.query(Author).select((a) => ({ id: a.id }))`. The rows are of

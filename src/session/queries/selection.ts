@@ -16,16 +16,6 @@ import { type Node, type Source, typeOf } from "../../sql/node.ts";
 import { expressionIn } from "../../sql/operand.ts";
 import type { Codec, TypeRef, WireRow, WireValue } from "../../sql/wire.ts";
 
-/** What `select()` takes: expressions by name; objects nest. */
-export interface Selection {
-  /** A value, or an object of values. */
-  readonly [name: string]: Expression<unknown> | Selection;
-}
-
-/** A row of a selection: the values of its expressions. */
-export type RowOf<S> = S extends Expression<infer T> ? T
-  : { -readonly [K in keyof S]: RowOf<S[K]> };
-
 /** The selection of a source that can be missing: behind a left join. */
 export type NullableSelection<S> = S extends Expression<infer T> ? Expression<T | null>
   : { readonly [K in keyof S]: NullableSelection<S[K]> };

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { InputError } from "../../errors.ts";
+import { InputError, UsageError } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
 import type { DriverResult } from "../../dialect/driver.ts";
 import { type Executable, readRowsOf } from "../../engine/statement.ts";
@@ -16,6 +16,7 @@ import {
   type Definition,
   definitionOf,
   isGiven,
+  placeRef,
 } from "../../mapper/definition.ts";
 import { checkSourceFilters } from "../../mapper/filters.ts";
 import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
@@ -38,17 +39,12 @@ import {
   type WriteNode,
 } from "../../sql/node.ts";
 import { expressionIn } from "../../sql/operand.ts";
+import type { RowOf, Selection } from "../../sql/selection.ts";
 import { didYouMean } from "../../util/nearest.ts";
 import type { RequiredColumns } from "../bulk/types.ts";
 import { within } from "../../mapper/callbacks.ts";
 import { Cte, selectionOf } from "./rows.ts";
-import {
-  planSelection,
-  readRows,
-  type RowOf,
-  type Selection,
-  type SelectionPlan,
-} from "./selection.ts";
+import { planSelection, readRows, type SelectionPlan } from "./selection.ts";
 
 /** A value of a column, or an expression for one. */
 export type Written<T> = T | Expression<T> | Expression<NonNullable<T>>;
@@ -93,7 +89,12 @@ class Target<E> {
     this.definition = definition;
     const refs: Record<string, unknown> = Object.create(null);
     for (const column of definition.columns) {
-      refs[column.property] = columnRef(column, definition.source);
+      placeRef(refs, column, columnRef(column, definition.source));
+    }
+    for (const { property } of definition.relations) {
+      Object.defineProperty(refs, property, {
+        get: () => refuseRelation(property, what, definition.tableName),
+      });
     }
     this.refs = refs as WriteRef<E>;
   }
@@ -124,6 +125,14 @@ class Target<E> {
   call<T>(what: string, callback: (refs: WriteRef<E>) => T): T {
     return within(what, [this.definition.source], [this.refs], callback);
   }
+}
+
+/** The statement is built apart from any engine, and so does not know where a relation leads. */
+function refuseRelation(property: string, what: string, table: string): never {
+  throw new UsageError(`${what} knows the columns of "${table}", and "${property}" is a relation`, {
+    hint: "Choose the rows by key, with a subquery: .where((b) => " +
+      "b.id.in(session.query(Book).where((b) => b.author.name.eq(…)).select((b) => b.id)))",
+  });
 }
 
 function writtenNode(column: DefinedColumn, value: unknown): Node {

@@ -1,6 +1,6 @@
 /** Values of aggregates, arrays and JSON, exact at every depth; and what must not compile. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   arrayAgg,
   AsyncEngine,
@@ -11,12 +11,19 @@ import {
   coalesce,
   count,
   createAll,
+  date,
+  double,
   entity,
   type Expression,
+  InputError,
   integer,
   json,
+  jsonAgg,
+  jsonObject,
   max,
   numeric,
+  oneOf,
+  type Ref,
   type RowOf,
   sum,
   text,
@@ -53,6 +60,91 @@ async function openThings(
   ]);
   return engine;
 }
+
+class Odd extends entity("odds", {
+  id: integer().primaryKey(),
+  dbl: double(),
+  day: date(),
+  kind: oneOf("a", "b"),
+  bigs: bigint().array(),
+  maybe: bytes().nullable(),
+}) {}
+
+eachEngine("jsonAgg() and jsonObject() give every type exactly, whatever the depth", async ({
+  target,
+}) => {
+  await using engine = await openThings(target);
+  await using session = engine.session();
+  const of = (t: Ref<Thing>) => ({
+    id: t.id,
+    big: t.big,
+    price: t.price,
+    at: t.at,
+    flag: t.flag,
+    data: t.data,
+    meta: t.meta,
+    tags: t.tags,
+    note: t.note,
+    ['"q"']: { sum: t.id.add(1), ["__proto__"]: t.id },
+  });
+  const things = await session.query(Thing).orderBy((t) => t.id.asc()).all();
+  const expected = things.map((t) => ({
+    ...t,
+    ['"q"']: { sum: t.id + 1, ["__proto__"]: t.id },
+  }));
+  const { all } = await session.query(Thing)
+    .select((t) => ({ all: jsonAgg(of(t)).orderBy(t.id) })).one();
+  assertEquals<unknown>(all, expected);
+  all[0]!.big satisfies bigint;
+  all[0]!.at satisfies Date;
+  all[0]!['"q"'].sum satisfies number;
+  assert(Object.hasOwn(all[0]!['"q"'], "__proto__"));
+  assertEquals<unknown>(
+    await session.query(Thing).select((t) => jsonObject(of(t))).orderBy((t) => t.id).all(),
+    expected,
+  );
+  const filtered = await session.query(Thing).select((t) => ({
+    some: jsonAgg({ big: t.big }).filter(t.note.isNotNull()),
+    none: jsonAgg({ big: t.big }).filter(t.id.gt(9)),
+  })).one();
+  assertEquals(filtered, { some: [{ big: BIG }], none: [] });
+  // Out of a derived table, and inside of another
+  const derived = session.query(Thing).select((t) => ({
+    id: t.id,
+    object: jsonObject({ price: t.price, id: t.id }),
+  }));
+  assertEquals(
+    await session.from(derived).select((d) => jsonAgg({ inner: d.object }).orderBy(d.id)).one(),
+    [{ inner: { price: PRICE, id: 1 } }, { inner: { price: PRICE, id: 2 } }],
+  );
+  const noted = session.query(Thing)
+    .where((t) => jsonObject({ note: t.note }).text("note").eq("x"));
+  assertEquals(await noted.count(), 1);
+});
+
+eachEngine("jsonAgg() keeps what JSON has no way to write", async ({ target }) => {
+  await using engine = new AsyncEngine(target, { entities: [Odd] });
+  await createAll(engine);
+  await using session = engine.session();
+  const day = "2024-02-29";
+  await session.bulkInsert(Odd, [
+    { id: 1, dbl: 0.1 + 0.2, day, kind: "a", bigs: [BIG], maybe: null },
+    { id: 2, dbl: Infinity, day, kind: "b", bigs: [], maybe: new Uint8Array() },
+    { id: 3, dbl: -1e-300, day, kind: "b", bigs: [-BIG, 0n], maybe: new Uint8Array([92]) },
+  ]);
+  const objects = await session.query(Odd).orderBy((o) => o.id.asc()).all();
+  const list = await session.query(Odd).select((o) => {
+    const { id, dbl, day, kind, bigs, maybe } = o;
+    return jsonAgg({ id, dbl, day, kind, bigs, maybe }).orderBy(o.id);
+  }).one();
+  assertEquals<unknown>(list, objects.map((object) => ({ ...object })));
+  const bare = await session.query(Odd).select((o) => arrayAgg(o.maybe).orderBy(o.id)).one();
+  assertEquals(bare, objects.map((o) => o.maybe));
+  assertThrows(() => jsonObject({}), InputError, "1 to 50 names, found 0");
+  assertThrows(() => jsonObject({ a: 1 as never }), InputError, 'a number as "a"');
+  assertThrows(() => jsonAgg({ a: { b: null as never } }), InputError, 'null as "b"');
+  assertThrows(() => jsonObject(null as never), InputError, "found null");
+});
 
 eachEngine("arrayAgg() gives every type exactly, nulls among it", async ({ target }) => {
   await using engine = await openThings(target);

@@ -4,14 +4,20 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   count,
   deleteFrom,
+  embedded,
+  entity,
   exists,
+  type Expression,
   InputError,
   insert,
+  integer,
+  text,
   update,
   UsageError,
   value,
 } from "@sluice/orm";
 import { eachEngine } from "../../support/each_engine.ts";
+import { openLibrary } from "../../support/library_model.ts";
 import { Author, Book, openStocked, Review } from "./model.ts";
 
 eachEngine(
@@ -85,6 +91,41 @@ eachEngine(
     }
   },
 );
+
+eachEngine("rows are chosen over relations by a subquery, which the refusal names", async ({
+  target,
+}) => {
+  await using engine = await openStocked(target);
+  await using session = engine.session();
+  const byAda = (b: { author: { name: Expression<string> } }) => b.author.name.eq("Ada");
+  const refused = (make: () => unknown, what: string) =>
+    assertThrows(make, UsageError, `${what}() knows the columns of "books", and "author" is a`);
+  refused(() => update(Book).set({ price: "1" }).where(byAda as never), "update");
+  refused(() => deleteFrom(Book).where(byAda as never), "deleteFrom");
+  refused(
+    () =>
+      insert(Book).values({ title: "x" }).returning((b) => (b as unknown as Book).author as never),
+    "insert",
+  );
+  const ids = session.query(Book).where(byAda).select((b) => b.id);
+  const cheaper = update(Book).set({ price: "1.00" }).where((b) => b.id.in(ids));
+  assertEquals((await session.execute(cheaper)).rowCount, 2);
+  assertEquals((await session.execute(deleteFrom(Book).where((b) => b.id.in(ids)))).rowCount, 2);
+});
+
+eachEngine("the columns of a group stand in their group", async ({ target }) => {
+  class Shop extends entity("shops", {
+    id: integer().primaryKey(),
+    address: embedded({ street: text(), city: text() }),
+  }) {}
+  await using engine = await openLibrary(target, { entities: [Shop] });
+  await using session = engine.session();
+  session.add(new Shop({ id: 1, address: { street: "Main St", city: "Ulm" } }));
+  await session.commit();
+  const statement = deleteFrom(Shop).where((s) => s.address.city.eq("Ulm"))
+    .returning((s) => s.address.street);
+  assertEquals((await session.execute(statement)).rows, ["Main St"]);
+});
 
 eachEngine("what is wrong is refused before anything is sent", async ({ target, engineName }) => {
   await using engine = await openStocked(target);
