@@ -29,7 +29,7 @@ import { didYouMean } from "../util/nearest.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { FlushPreview } from "../unit_of_work/preview.ts";
-import type { SessionHook } from "../unit_of_work/hooks.ts";
+import type { Committed, SessionHook } from "../unit_of_work/hooks.ts";
 import { BulkCalls } from "./bulk/bulk_calls.ts";
 import type { BulkPlan, BulkPlanInput } from "./bulk/bulk_plan.ts";
 import type {
@@ -46,6 +46,7 @@ import type {
 import { Query, type QueryRunner } from "./query.ts";
 import { runnerOf } from "./queries/binding.ts";
 import { isActive } from "../mapper/callbacks.ts";
+import { executeAndFollow, type ExecuteOptions } from "./follow_statement.ts";
 import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
 import { pathsOf, planFor } from "./query_plan.ts";
@@ -586,17 +587,62 @@ export class AsyncSession implements AsyncDisposable {
     return new Query<object>(this.#reader, planFor(mapper, source));
   }
 
-  /** Runs a statement on the session's connection; inside `begin()`, after a flush. */
-  execute<Row>(statement: Executable<Row>, options: CallOptions = {}): Promise<Result<Row>> {
+  /**
+   * Runs a statement on the session's connection; inside `begin()`, after a flush.
+   *
+   * What an `update()`, a `deleteFrom()` or an `insert()` that updates did is seen in the objects that
+   * the session has, those that foreign keys change along with them included: they are read again in the
+   * same round trip. Columns that the program has changed and not stored keep its values, which the next
+   * flush stores; objects whose rows are gone, or have another key now, are deleted. Collections keep
+   * their members, but for those that are gone. After statements by `` sql`…` ``, which nobody can look
+   * into, `refresh()` objects where it matters.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text, update } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", {
+   *   id: integer().primaryKey(),
+   *   name: text(),
+   *   legs: integer(),
+   * }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * const pet = new Pet({ id: 1, name: "Ant", legs: 5 });
+   * session.add(pet);
+   * await session.commit();
+   *
+   * pet.name = "Anteater"; // not stored yet
+   * await session.execute(update(Pet).set({ legs: 4 }).where((p) => p.name.eq("Ant")));
+   * assertEquals([pet.name, pet.legs], ["Anteater", 4]);
+   * await session.commit();
+   * ```
+   */
+  execute<Row>(statement: Executable<Row>, options: ExecuteOptions = {}): Promise<Result<Row>> {
     this.#core.assertOpen();
     const call = this.#core.limits(options);
-    return this.#core.turnstile.run(async (connection) => {
-      await this.#core.autoflush(connection, call);
-      if (this.#core.options.readOnly) {
-        return await executeReading(connection, this.#core.context.dialect, statement, call);
+    const core = this.#core;
+    let changes: readonly Committed[] = [];
+    const executed = core.turnstile.run(async (connection) => {
+      await core.autoflush(connection, call);
+      if (core.options.readOnly) {
+        return await executeReading(connection, core.context.dialect, statement, call);
       }
-      return await connection.execute(statement, call);
+      // Rows of a bulk call's transaction are none of the objects' business.
+      const tracked = core.transaction?.tracks !== false;
+      if (options.synchronize === false || !tracked || core.work.identityMap.size === 0) {
+        return await connection.execute(statement, call);
+      }
+      const followed = await executeAndFollow(core, connection, statement, call);
+      changes = followed.changes;
+      return followed.result;
     }, call);
+    return executed.then((result) => {
+      if (changes.length === 0) return result;
+      return core.work.hooks.committed(changes).then(() => result);
+    });
   }
 
   // --- writing -----------------------------------------------------------------------------------

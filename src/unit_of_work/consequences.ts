@@ -192,7 +192,10 @@ function forgetParent(
 }
 
 /** Takes what is gone out of the relations that are loaded. */
-function leaveRelations(gone: ReadonlySet<object>, { identityMap, journal }: FlushTarget): void {
+export function leaveRelations(
+  gone: ReadonlySet<object>,
+  { identityMap, journal }: Pick<FlushTarget, "identityMap" | "journal">,
+): void {
   const left = (value: unknown): unknown =>
     Array.isArray(value)
       ? value.some((member) => gone.has(member)) ? value.filter((m) => !gone.has(m)) : value

@@ -31,6 +31,7 @@ import { cascaded, leaving, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { Memberships } from "./membership.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
+import { type Followers, followRows } from "./statements.ts";
 
 /** What the objects of a session look like at one moment. */
 interface Picture {
@@ -346,6 +347,28 @@ export class UnitOfWork {
       journal: this.#journals.at(-1)!,
       call,
     });
+  }
+
+  /**
+   * Lets objects follow what a statement did to their rows; a rollback of the open transaction takes
+   * it back. Gives what hooks are to be told of.
+   */
+  follow(followers: readonly Followers[]): readonly Committed[] {
+    const alone = this.#journals.length === 0;
+    if (alone) this.begin();
+    let changes: readonly Committed[] = [];
+    try {
+      const target = { identityMap: this.identityMap, journal: this.#journals.at(-1)! };
+      for (const object of followRows(followers, target)) this.#deleted.delete(object);
+    } finally {
+      if (alone) changes = this.commit();
+    }
+    return changes;
+  }
+
+  /** `get()` reads these anew. */
+  outdate(objects: readonly object[]): void {
+    for (const object of objects) this.#expired.add(object);
   }
 
   /** True if the object is as its row and its relations are as loaded: letting go of it loses nothing. */

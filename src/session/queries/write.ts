@@ -1,7 +1,7 @@
 /**
  * `insert()`, `update()`, `deleteFrom()`: statements that change rows without objects, as immutable
- * values for `session.execute()` and `engine.execute()`. Objects that a session holds are not
- * touched; refresh them where it matters.
+ * values for `session.execute()`, which lets the session's objects follow, and `engine.execute()`,
+ * which knows of none.
  *
  * @module
  */
