@@ -9,51 +9,61 @@
 import { setRelation } from "../mapper/define.ts";
 import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import type { Column, ForeignKey, Table } from "../schema/table.ts";
+import type { Column, ForeignKey } from "../schema/table.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { FlushPlan } from "./flush_plan.ts";
+import type { Delete, Update } from "./flush_steps.ts";
 import type { FlushTarget } from "./flush_target.ts";
 import { stateOf } from "./journal.ts";
+import { changesKey } from "./key_order.ts";
+import { indexesOf, isReferable, keyText, referencesTo } from "./references.ts";
 
 /** A row that others may refer to goes, or changes what they refer to. */
-interface KeyChange {
+export interface KeyChange {
+  /** Its object. */
   readonly object: object;
+  /** Its mapper. */
   readonly mapper: Mapper;
+  /** The row as it was. */
   readonly before: WireRow;
-  /** Undefined for a row that goes. */
+  /** The row as it is now; undefined for one that goes. */
   readonly after: WireRow | undefined;
+  /** It came before the new rows: nothing was done to them. */
+  readonly first: boolean;
 }
 
 /** The rows of a plan that others may refer to, before anything is sent. */
 export function keyChanges({ deletes, order }: FlushPlan): KeyChange[] {
-  const changes: KeyChange[] = deletes.flat().map(({ object, mapper }) => ({
-    object,
-    mapper,
-    before: stateOf(object).row!,
+  const gone = (doomed: Delete): KeyChange => ({
+    ...beforeOf(doomed),
     after: undefined,
-  }));
-  for (const { object, mapper, changed, row } of [...order.early, ...order.updates].flat()) {
-    // A row that is inserted first has nobody who refers to it.
-    if (row.length === 0 || !changed.some((index) => isKey(mapper, index))) continue;
-    changes.push({ object, mapper, before: stateOf(object).row!, after: row });
-  }
-  return changes;
+    first: order.deletesFirst,
+  });
+  const moved = (first: boolean) => (update: Update): KeyChange => ({
+    ...beforeOf(update),
+    after: update.row,
+    first,
+  });
+  return [
+    ...deletes.flat().map(gone),
+    ...order.early.flat().filter(changesKey).map(moved(true)),
+    ...order.updates.flat().filter(changesKey).map(moved(false)),
+  ];
 }
 
-function isKey({ columns, table }: Mapper, index: number): boolean {
-  const column = columns[index]!;
-  return column.primaryKey || column.unique || table.unique.some((set) => set.includes(column));
+function beforeOf({ object, mapper }: Update | Delete) {
+  return { object, mapper, before: stateOf(object).row! };
 }
 
 /** Lets the session's objects follow, once the plan was carried out. */
 export function followKeys(
   changes: readonly KeyChange[],
-  plan: FlushPlan,
+  { inserts, order }: FlushPlan,
   target: FlushTarget,
 ): void {
-  // These came after the deletes: nothing was done to them.
-  const spared = new Set(
-    plan.order.deletesFirst ? plan.inserts.flat().map(({ object }) => object) : [],
+  const fresh = new Set(inserts.flat().map(({ object }) => object));
+  const written = new Map(
+    [...order.early, ...order.updates].flat().map(({ object, changed }) => [object, changed]),
   );
   const gone = new Set(
     changes.filter(({ after }) => after === undefined).map(({ object }) => object),
@@ -67,7 +77,10 @@ export function followKeys(
         const followed = seen.get(key) ?? new Set();
         seen.set(key, followed);
         for (const [object, change] of referrers(key, from, some, target)) {
-          if (followed.has(object) || (change.after === undefined && spared.has(object))) continue;
+          if (followed.has(object) || (change.first && fresh.has(object))) continue;
+          // A key that the flush wrote itself is as it is meant to be.
+          const indexes = indexesOf(stateOf(object).mapper, key.columns);
+          if (written.get(object)?.some((index) => indexes.includes(index))) continue;
           followed.add(object);
           next.push(...follow(object, key, change, target));
         }
@@ -77,15 +90,6 @@ export function followKeys(
     round = next;
   }
   if (gone.size > 0) leaveRelations(gone, target);
-}
-
-function referencesTo(
-  table: Table,
-  mappers: readonly Mapper[],
-): { readonly key: ForeignKey; readonly from: Mapper }[] {
-  return mappers.filter(({ root }, i) => mappers[i] === root).flatMap((from) =>
-    from.table.foreignKeys.filter(({ target }) => target === table).map((key) => ({ key, from }))
-  );
 }
 
 /** The objects whose rows the database changed or deleted because of a foreign key. */
@@ -116,22 +120,6 @@ function referrers(
   return found;
 }
 
-function indexesOf({ columns }: Mapper, some: readonly Column[]): number[] {
-  return some.map((column) => columns.findIndex((own) => own === column));
-}
-
-/** The values as one text; undefined if one is null, which refers to nothing. */
-function keyText(row: WireRow, indexes: readonly number[]): string | undefined {
-  let text = "";
-  for (const index of indexes) {
-    const value = row[index];
-    if (value === null || value === undefined) return undefined;
-    const part = String(value);
-    text += `${part.length}:${part}`;
-  }
-  return text;
-}
-
 /** Does to an object what was done to its row; gives what in turn others refer to. */
 function follow(
   object: object,
@@ -146,7 +134,7 @@ function follow(
   if (change.after === undefined && onDelete === "cascade") {
     identityMap.of(mapper).delete(state.key!);
     state.status = "deleted";
-    return [{ object, mapper, before, after: undefined }];
+    return [{ object, mapper, before, after: undefined, first: false }];
   }
   const cascades = change.after !== undefined && onUpdate === "cascade";
   const targets = indexesOf(change.mapper, targetColumns);
@@ -169,8 +157,8 @@ function follow(
     identityMap.of(mapper).set(key, object);
     state.key = key;
   }
-  return indexes.some((index) => isKey(mapper, index))
-    ? [{ object, mapper, before, after: row }]
+  return indexes.some((index) => isReferable(mapper, index))
+    ? [{ object, mapper, before, after: row, first: false }]
     : [];
 }
 

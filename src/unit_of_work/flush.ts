@@ -49,11 +49,12 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   }
   for (const round of updates) for (const update of round) completeUpdate(update);
   const parted = deletesFirst ? [] : partMembers(plan.parted, target);
-  const last = [
-    ...parted,
-    ...updateRounds(updates, exchanged, target),
-    ...joinMembers(plan.joined, target),
-  ];
+  const last = [...parted, ...updateRounds(updates, exchanged, target)];
+  // Links are made of keys as they are then.
+  if (changes.some(({ after, first }) => after !== undefined && !first)) {
+    await settle(last.splice(0));
+  }
+  last.push(...joinMembers(plan.joined, target));
   await (deletesFirst ? settle(last) : settleWithDeletes(last, plan, target));
   keepRelations(plan.relations, target.journal);
   if (changes.length > 0) followKeys(changes, plan, target);

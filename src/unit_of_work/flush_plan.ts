@@ -16,6 +16,7 @@ import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
 import type { Delete, Insert, Update } from "./flush_steps.ts";
 import { givenReferences } from "./given_keys.ts";
+import { orderKeys } from "./key_order.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
 import { orderWrites, type WriteOrder } from "./write_order.ts";
@@ -81,7 +82,7 @@ export function planFlush(input: FlushInput): FlushPlan {
       const insert = inserts.get(object);
       const target = insert ?? updates.get(object) ?? newUpdate(object, dialect);
       if (target === undefined) continue;
-      applyLink(target, link, inserts);
+      applyLink(target, link, inserts, updates);
       if (insert === undefined && touches(target as Update)) updates.set(object, target as Update);
     }
   }
@@ -104,7 +105,12 @@ export function planFlush(input: FlushInput): FlushPlan {
   }
   return {
     inserts: layers,
-    order: orderWrites(inserts.values(), touched, deletes.flat()),
+    order: orderKeys(
+      orderWrites(inserts.values(), touched, deletes.flat()),
+      [...inserts.values()],
+      touched,
+      mappers,
+    ),
     deletes,
     joined: input.memberships.joined,
     parted: input.memberships.parted,
@@ -280,6 +286,7 @@ function applyLink(
   target: Insert | Update,
   link: Link,
   inserts: ReadonlyMap<object, Insert>,
+  updates: ReadonlyMap<object, Update>,
 ): void {
   const index = target.mapper.columns.indexOf(link.column);
   target.linked.add(index);
@@ -302,7 +309,9 @@ function applyLink(
   if (parentMapper === undefined) return;
   const parentIndex = parentMapper.columns.indexOf(link.parentColumn);
   const known = inserts.get(link.parent)?.row[parentIndex] ??
-    (inserts.has(link.parent) ? undefined : Managed.stateOf(link.parent)!.row![parentIndex]);
+    (inserts.has(link.parent)
+      ? undefined
+      : (updates.get(link.parent) ?? Managed.stateOf(link.parent)!).row![parentIndex]);
   if (known !== undefined && !inserts.has(link.parent)) {
     write(target, index, known);
     return;

@@ -5,9 +5,9 @@
  */
 
 import type { Mapper } from "../mapper/mapper.ts";
-import type { Column } from "../schema/table.ts";
-import type { Insert } from "./flush_steps.ts";
 import { groupInserts } from "./flush_shapes.ts";
+import type { Insert } from "./flush_steps.ts";
+import { indexesOf, keyText } from "./references.ts";
 
 /**
  * The rows that each row needs, among the new rows of one ring of classes. Undefined where the
@@ -26,7 +26,7 @@ export function givenReferences(members: readonly Insert[]): Map<Insert, Insert[
     const targets = new Map<string, Insert>();
     for (const insert of members) {
       if (insert.mapper !== to) continue;
-      const text = keyText(insert, targetColumns);
+      const text = keyText(insert.row, targetColumns);
       if (text !== undefined) targets.set(text, insert);
     }
     if (targets.size === 0) continue;
@@ -36,7 +36,7 @@ export function givenReferences(members: readonly Insert[]): Map<Insert, Insert[
       ) {
         continue;
       }
-      const text = keyText(insert, columns);
+      const text = keyText(insert.row, columns);
       const other = text === undefined ? undefined : targets.get(text);
       if (other === undefined || other === insert) continue;
       const list = references.get(insert);
@@ -57,26 +57,12 @@ interface KeyWithin {
 
 /** The foreign keys of one class that lead to classes of the ring. */
 function keysWithin(from: Mapper, mappers: ReadonlySet<Mapper>): KeyWithin[] {
-  const indexes = (mapper: Mapper, some: readonly Column[]) =>
-    some.map((column) => mapper.columns.findIndex((own) => own === column));
   return from.table.foreignKeys.flatMap((key) =>
     [...mappers].filter(({ table }) => table === key.target).map((to) => ({
       from,
       to,
-      columns: indexes(from, key.columns),
-      targetColumns: indexes(to, key.targetColumns),
+      columns: indexesOf(from, key.columns),
+      targetColumns: indexesOf(to, key.targetColumns),
     }))
   ).filter(({ columns, targetColumns }) => !columns.includes(-1) && !targetColumns.includes(-1));
-}
-
-/** The values of some columns as one text; undefined if one is null or not known yet. */
-function keyText({ row }: Insert, columns: readonly number[]): string | undefined {
-  let text = "";
-  for (const index of columns) {
-    const value = row[index];
-    if (value === null || value === undefined) return undefined;
-    const part = String(value);
-    text += `${part.length}:${part}`;
-  }
-  return text;
 }

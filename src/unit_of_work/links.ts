@@ -93,14 +93,28 @@ export function* linksOf({ owner, relation, added, removed }: RelationChange): G
   }
   for (const child of added) yield* link(child, targetColumns, owner, localColumns);
   for (const child of removed) {
-    const stillOurs = targetColumns.every((column, i) =>
-      (child as Record<string, unknown>)[column.property] ===
-        (owner as Record<string, unknown>)[localColumns[i]!.property]
-    );
     // Deleted, or moved to another parent by its key: nothing is left to unlink.
-    if (Managed.stateOf(child)?.status !== "persistent" || !stillOurs) continue;
+    if (Managed.stateOf(child)?.status !== "persistent") continue;
+    if (!targetColumns.every((column, i) => refersTo(child, column, owner, localColumns[i]!))) {
+      continue;
+    }
     yield* link(child, targetColumns, null, localColumns);
   }
+}
+
+/** As the parent is now, or as it is stored: its key may change at the same time. */
+function refersTo(
+  child: object,
+  column: MappedColumn,
+  parent: object,
+  parentColumn: MappedColumn,
+): boolean {
+  const value = (child as Record<string, unknown>)[column.property];
+  if (value === (parent as Record<string, unknown>)[parentColumn.property]) return true;
+  const { mapper, row, shape } = Managed.stateOf(parent) ?? {};
+  const index = mapper?.columns.indexOf(parentColumn) ?? -1;
+  const wire = row?.[index];
+  return wire !== undefined && wire !== null && shape!.codecs[index]!.decode(wire) === value;
 }
 
 function* link(

@@ -1,0 +1,46 @@
+/** Foreign keys between rows that a flush knows. @module */
+
+import type { Mapper } from "../mapper/mapper.ts";
+import type { Column, ForeignKey, Table } from "../schema/table.ts";
+import type { WireValue } from "../sql/wire.ts";
+
+/** A foreign key, and whose rows hold it. */
+export interface Reference {
+  /** The key. */
+  readonly key: ForeignKey;
+  /** The class of the table, or the one that its subclasses extend. */
+  readonly from: Mapper;
+}
+
+/** The foreign keys that lead to a table. */
+export function referencesTo(table: Table, mappers: readonly Mapper[]): Reference[] {
+  return mappers.filter((mapper) => mapper.root === mapper).flatMap((from) =>
+    from.table.foreignKeys.filter(({ target }) => target === table).map((key) => ({ key, from }))
+  );
+}
+
+/** True if other rows may refer to the column. */
+export function isReferable({ columns, table }: Mapper, index: number): boolean {
+  const column = columns[index]!;
+  return column.primaryKey || column.unique || table.unique.some((set) => set.includes(column));
+}
+
+/** Where columns of the table stand in rows of a class; -1 for those of another subclass. */
+export function indexesOf({ columns }: Mapper, some: readonly Column[]): number[] {
+  return some.map((column) => columns.findIndex((own) => own === column));
+}
+
+/** The values of a key as one text; undefined if one is null or not known, which refers to nothing. */
+export function keyText(
+  row: readonly (WireValue | undefined)[],
+  indexes: readonly number[],
+): string | undefined {
+  let text = "";
+  for (const index of indexes) {
+    const value = row[index];
+    if (value === null || value === undefined) return undefined;
+    const part = String(value);
+    text += `${part.length}:${part}`;
+  }
+  return text;
+}
