@@ -8,14 +8,19 @@
 
 import { parseArgs } from "node:util";
 import { cpuUsage } from "node:process";
-import { type Contenders, open } from "../support/contenders.ts";
+import { open } from "../support/contenders.ts";
 import { peakMemory } from "../support/memory.ts";
 import { check, type Workload } from "../support/workload.ts";
 import { bulkInsert } from "./bulk_insert_bench.ts";
+import { commitBatches } from "./commit_batches_bench.ts";
 import { commitNew } from "./commit_new_bench.ts";
+import { concurrentSessions } from "./concurrent_sessions_bench.ts";
 import { getByKey, getInSession } from "./get_by_key_bench.ts";
+import { joinedLoad } from "./joined_load_bench.ts";
+import { largeResult } from "./large_result_bench.ts";
 import { loadTracked } from "./load_tracked_bench.ts";
 import { selectin } from "./selectin_bench.ts";
+import { singleInsert } from "./single_insert_bench.ts";
 import { stream } from "./stream_bench.ts";
 
 const { values } = parseArgs({
@@ -23,7 +28,20 @@ const { values } = parseArgs({
 });
 const only = values.only?.split(",");
 const rounds = Number(values.rounds);
-const workloads = [getByKey, getInSession, loadTracked, selectin, stream, bulkInsert, commitNew]
+const workloads = [
+  getByKey,
+  getInSession,
+  concurrentSessions,
+  loadTracked,
+  largeResult,
+  selectin,
+  joinedLoad,
+  stream,
+  singleInsert,
+  bulkInsert,
+  commitNew,
+  commitBatches,
+]
   .filter(({ name }) => only?.includes(name) ?? true);
 
 /** Unmeasured rounds at the start: what is compiled, planned and cached settles. */
@@ -37,7 +55,9 @@ interface Times {
   readonly cpu: number[];
 }
 
-async function measure(workload: Workload, { sql, engine }: Contenders): Promise<boolean> {
+async function measure(workload: Workload): Promise<boolean> {
+  await using contenders = await open(workload.connections);
+  const { sql, engine } = contenders;
   const times: Record<Side, Times> = {
     raw: { wall: [], cpu: [] },
     sluice: { wall: [], cpu: [] },
@@ -111,7 +131,6 @@ function printRow(cells: readonly string[]): void {
   console.log(`| ${cells.join(" | ")} |`);
 }
 
-await using contenders = await open();
 printRow([
   "workload",
   "sluice / raw",
@@ -126,6 +145,6 @@ printRow([
 ]);
 printRow(["---", "---:", "---:", "---:", "---:", "---", "---:", "---:", "---:", "---:"]);
 let passed = true;
-for (const workload of workloads) passed = await measure(workload, contenders) && passed;
+for (const workload of workloads) passed = await measure(workload) && passed;
 if (workloads.includes(stream)) passed = await measureMemory() && passed;
 Deno.exitCode = passed ? 0 : 1;

@@ -98,7 +98,7 @@ const customerSum = (n: number) => sumOf(n, customerText);
 const sqlalchemy: readonly Case[] = [
   {
     name: "sqla_bulk_inserts_flush_no_pk",
-    title: (n) => `bulk_inserts.flush_no_pk: ${n} objects, a flush every 1,000`,
+    title: (n) => `bulk_inserts.flush_no_pk: ${n} objects by 1,000`,
     n: 100_000,
     reset: emptyCustomers,
     expected: zero,
@@ -107,7 +107,7 @@ const sqlalchemy: readonly Case[] = [
   },
   {
     name: "sqla_bulk_inserts_flush_pk_given",
-    title: (n) => `bulk_inserts.flush_pk_given: ${n} objects with keys, a flush every 1,000`,
+    title: (n) => `bulk_inserts.flush_pk_given: ${n} objects by 1,000`,
     n: 100_000,
     reset: emptyCustomers,
     expected: zero,
@@ -116,7 +116,7 @@ const sqlalchemy: readonly Case[] = [
   },
   {
     name: "sqla_bulk_inserts_orm_bulk_insert",
-    title: (n) => `bulk_inserts.orm_bulk_insert: ${n} plain objects`,
+    title: (n) => `bulk_inserts.orm_bulk_insert: ${n} rows`,
     n: 100_000,
     reset: emptyCustomers,
     expected: zero,
@@ -125,7 +125,7 @@ const sqlalchemy: readonly Case[] = [
   },
   {
     name: "sqla_bulk_updates_orm_flush",
-    title: (n) => `bulk_updates.orm_flush: ${n} objects loaded and changed, 1,000 at a time`,
+    title: (n) => `bulk_updates.orm_flush: ${n} objects by 1,000`,
     n: 100_000,
     reset: fillCustomers,
     expected: zero,
@@ -134,35 +134,35 @@ const sqlalchemy: readonly Case[] = [
   },
   {
     name: "sqla_large_resultsets_full_objects_list",
-    title: (n) => `large_resultsets.orm_full_objects_list: ${n} objects at once`,
+    title: (n) => `large_resultsets.full_objects_list: ${n} objects`,
     n: 500_000,
     before: fillCustomers,
     expected: customerSum,
   },
   {
     name: "sqla_large_resultsets_full_objects_chunks",
-    title: (n) => `large_resultsets.orm_full_objects_chunks: ${n} objects, 1,000 at a time`,
+    title: (n) => `large_resultsets.full_objects_chunks: ${n} by 1,000`,
     n: 500_000,
     before: fillCustomers,
     expected: customerSum,
   },
   {
     name: "sqla_large_resultsets_columns",
-    title: (n) => `large_resultsets.orm_columns: ${n} rows of columns`,
+    title: (n) => `large_resultsets.columns: ${n} rows`,
     n: 500_000,
     before: fillCustomers,
     expected: customerSum,
   },
   {
     name: "sqla_short_selects_orm_query",
-    title: (n) => `short_selects.orm_query: ${n} objects by key, one session`,
+    title: (n) => `short_selects.orm_query: ${n} selects, one session`,
     n: 10_000,
     before: fillCustomers,
     expected: customerSum,
   },
   {
     name: "sqla_single_inserts_orm_commit",
-    title: (n) => `single_inserts.orm_commit: ${n} objects, a session and a commit each`,
+    title: (n) => `single_inserts.orm_commit: ${n} commits`,
     n: 1_000,
     reset: emptyCustomers,
     expected: zero,
@@ -282,7 +282,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "http",
-    title: (n) => `${n} HTTP requests, an author with ten books, 64 at once`,
+    title: (n) => `${n} HTTP requests: an author with books, 64 at once`,
     n: 5_000,
     connections: 10,
     kind: "http",
@@ -291,7 +291,7 @@ export const CASES: readonly Case[] = [
   {
     name: "http_shared",
     contenders: ["raw", "sluice"],
-    title: (n) => `${n} HTTP requests, an author with ten books, connections shared`,
+    title: (n) => `${n} HTTP requests: the same, connections shared`,
     n: 5_000,
     connections: 10,
     kind: "http",

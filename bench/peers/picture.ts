@@ -7,6 +7,8 @@ const PANEL = 400;
 const GAP = 28;
 const MARGIN = 32;
 const HEAD = 96;
+/** Where the first bar begins, under the title. */
+const TOP = 32;
 const BAR = 18;
 const STEP = 24;
 /** Where bars begin, beside the names. */
@@ -26,24 +28,33 @@ const COLORS: Readonly<Record<string, string>> = {
 
 /** An SVG. */
 export function picture(results: Results): string {
-  const { cases, contenders, rounds, scale, machine } = results;
-  const height = 44 + contenders.length * STEP + 26;
-  const rows = Math.ceil(cases.length / COLUMNS);
+  const { cases, rounds, scale, machine } = results;
   const width = 2 * MARGIN + COLUMNS * PANEL + (COLUMNS - 1) * GAP;
-  const total = HEAD + rows * (height + GAP) + MARGIN - GAP;
-  const panels = cases.map((result, i) => {
-    const x = MARGIN + (i % COLUMNS) * (PANEL + GAP);
-    const y = HEAD + Math.floor(i / COLUMNS) * (height + GAP);
-    return `<g transform="translate(${x} ${y})">${panel(result, contenders, height)}</g>`;
-  });
-  const note = `Time relative to raw npm postgres in the same round (= 1), median of ${rounds} ` +
-    `${rounds === 1 ? "round" : "rounds"} at scale ${scale}; shorter is faster. ` +
+  const panels: string[] = [];
+  let y = HEAD;
+  for (let at = 0; at < cases.length; at += COLUMNS) {
+    const row = cases.slice(at, at + COLUMNS);
+    const most = Math.max(...row.map((result) => shownOf(results, result).length));
+    const height = TOP + most * STEP + 6;
+    row.forEach((result, column) => {
+      const x = MARGIN + column * (PANEL + GAP);
+      panels.push(
+        `<g transform="translate(${x} ${y})">` +
+          `<rect x="-12" y="-6" width="${PANEL + 18}" height="${height}" fill="#f6f7f9" rx="6"/>` +
+          `${panel(result, shownOf(results, result))}</g>`,
+      );
+    });
+    y += height + GAP - 14;
+  }
+  const note = `Time relative to raw npm postgres in the same round (the dashed line), median of ` +
+    `${rounds} ${rounds === 1 ? "round" : "rounds"} at scale ${scale}: shorter is faster. ` +
     `Thin lines: smallest to largest ratio.`;
   const on = Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(", ");
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${total}" ` +
-    `viewBox="0 0 ${width} ${total}" font-family="Helvetica, Arial, sans-serif" font-size="13">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + 8}" ` +
+    `viewBox="0 0 ${width} ${y + 8}" font-family="Helvetica, Arial, sans-serif" font-size="13" ` +
+    `fill="#1c1f24">
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="${MARGIN}" y="44" font-size="22" font-weight="bold" fill="#1c1f24">Sluice and its peers</text>
+<text x="${MARGIN}" y="44" font-size="22" font-weight="bold">Sluice and its peers</text>
 <text x="${MARGIN}" y="66" fill="#4a4f57">${escaped(note)}</text>
 <text x="${MARGIN}" y="84" fill="#4a4f57" font-size="11">${escaped(on)}</text>
 ${panels.join("\n")}
@@ -51,47 +62,46 @@ ${panels.join("\n")}
 `;
 }
 
-function panel(result: CaseResult, contenders: readonly string[], height: number): string {
-  const shown = contenders.filter((name) => result.contenders[name] !== undefined);
+function shownOf({ contenders }: Results, result: CaseResult): string[] {
+  return contenders.filter((name) => result.contenders[name] !== undefined);
+}
+
+function panel(result: CaseResult, shown: readonly string[]): string {
   const values = shown.map((name) => ratios(result, name));
   const longest = Math.min(MOST, Math.max(1, ...values.map((all) => median(all) || 0)) * 1.05);
   const x = (ratio: number) => LABEL + WIDTH * Math.min(ratio, longest) / longest;
-  const bottom = 40 + shown.length * STEP;
   const bars = shown.map((name, i) => {
     const all = values[i]!;
     const ratio = median(all);
-    const y = 40 + i * STEP;
+    const y = TOP + i * STEP;
+    const middle = y + BAR / 2;
     const weight = name === "sluice" ? ' font-weight="bold"' : "";
-    const label = `<text x="${LABEL - 8}" y="${y + 13}" text-anchor="end"${weight} ` +
-      `fill="#1c1f24">${escaped(name)}</text>`;
-    if (all.length === 0) {
-      return `${label}<text x="${LABEL + 6}" y="${y + 13}" fill="#a03030">failed</text>`;
-    }
+    const text = (at: number, words: string, anchor = "start") =>
+      `<text x="${at.toFixed(1)}" y="${y + 13}" text-anchor="${anchor}"${weight}>${words}</text>`;
+    const label = text(LABEL - 8, escaped(name), "end");
+    if (all.length === 0) return label + text(LABEL + 6, "failed");
     const end = x(ratio);
     const cut = ratio > longest;
     const low = x(Math.min(...all));
     const high = x(Math.max(...all));
-    const spread = all.length > 1 && !cut && name !== BASE
-      ? `<path d="M${low.toFixed(1)} ${y + BAR / 2}H${high.toFixed(1)}" stroke="#1c1f24" ` +
+    const spread = !cut && high > low
+      ? `<path d="M${low.toFixed(1)} ${middle}H${high.toFixed(1)}" stroke="#1c1f24" ` +
         `stroke-opacity="0.55"/>`
       : "";
-    const text = `${ratio.toFixed(2)}${cut ? " »" : ""}` +
-      (name === BASE ? `  (${milliseconds(median(result.contenders[name]!.ms))})` : "");
+    const behind = Math.max(end, spread === "" ? 0 : high, ratio < 1 ? x(1) : 0) + 6;
+    const number = `${ratio.toFixed(2)}${cut ? " »" : ""}` +
+      (name === BASE ? ` (${milliseconds(median(result.contenders[name]!.ms))})` : "");
     return `${label}<rect x="${LABEL}" y="${y}" width="${(end - LABEL).toFixed(1)}" ` +
-      `height="${BAR}" fill="${COLORS[name] ?? "#999999"}"/>${spread}` +
-      `<text x="${Math.max(end, spread === "" ? 0 : high) + 6}" y="${y + 13}"${weight} ` +
-      `fill="#1c1f24">${text}</text>`;
+      `height="${BAR}" fill="${COLORS[name] ?? "#999999"}"/>${spread}${text(behind, number)}`;
   });
-  return `<rect x="-10" y="-4" width="${PANEL + 12}" height="${height}" fill="#f6f7f9" rx="6"/>` +
-    `<text x="0" y="20" font-weight="bold" fill="#1c1f24">${escaped(fitted(result.title))}</text>` +
-    bars.join("") +
-    `<path d="M${x(1).toFixed(1)} 34V${bottom}" stroke="#1c1f24" stroke-dasharray="3 3" ` +
-    `stroke-opacity="0.5"/>`;
+  return `<text y="16" font-weight="bold">${escaped(fitted(result.title))}</text>` +
+    `${bars.join("")}<path d="M${x(1).toFixed(1)} ${TOP - 6}V${TOP + shown.length * STEP}" ` +
+    `stroke="#1c1f24" stroke-dasharray="3 3" stroke-opacity="0.5"/>`;
 }
 
 /** Titles are as long as the panel is wide. */
 function fitted(title: string): string {
-  return title.length <= 58 ? title : `${title.slice(0, 57)}…`;
+  return title.length <= 60 ? title : `${title.slice(0, 59)}…`;
 }
 
 function milliseconds(ms: number): string {

@@ -1,4 +1,4 @@
-/** Both contenders, one connection each, on the filled database. */
+/** Both contenders on the filled database. */
 
 import postgres from "postgres";
 import { AsyncEngine } from "../../mod.ts";
@@ -11,13 +11,13 @@ export interface Contenders extends AsyncDisposable {
   readonly engine: AsyncEngine;
 }
 
-/** Opens both. */
-export async function open(): Promise<Contenders> {
+/** Opens both, with one connection each if nothing else is said. */
+export async function open(connections: number = 1): Promise<Contenders> {
   const url = await database();
-  const sql = postgres(url, { max: 1 });
+  const sql = postgres(url, { max: connections });
   const engine = new AsyncEngine(url, {
     entities: [Author, Book, Import],
-    poolSize: 1,
+    poolSize: connections,
     maxOverflow: 0,
   });
   return {

@@ -4,7 +4,7 @@ import type postgres from "postgres";
 import type { AsyncEngine } from "../../mod.ts";
 import { open } from "./contenders.ts";
 
-/** Npm `postgres` with one connection. */
+/** Npm `postgres`. */
 export type Raw = postgres.Sql;
 
 /** One thing that a program does, done by both contenders. */
@@ -13,6 +13,8 @@ export interface Workload {
   readonly name: string;
   /** What is done. */
   readonly title: string;
+  /** How many connections each contender has. Default 1. */
+  readonly connections?: number;
   /** The time of Sluice may be this multiple of raw's. */
   readonly gate: number;
   /** Done before each round of each contender, unmeasured. */
@@ -29,7 +31,7 @@ export interface Workload {
 
 /** Registers both contenders with `deno bench`. Does nothing under `deno run`. */
 export function bench(workload: Workload): void {
-  const opened = lazy(open);
+  const opened = lazy(() => open(workload.connections));
   const { title, reset } = workload;
   Deno.bench({
     name: `postgres: ${title}`,
