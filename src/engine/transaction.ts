@@ -33,7 +33,7 @@ export interface TransactionTraits {
 }
 
 /** Called after a commit or a rollback. What it throws is printed with `console.error`. */
-export type TransactionHook = () => void | Promise<void>;
+export type TransactionHook = () => unknown;
 
 /** In which savepoint's function we are: tells a nested savepoint from one beside it. */
 const innermostHere = new AsyncLocalStorage<TransactionScope>();

@@ -22,7 +22,7 @@ export interface EntityHooks<E> {
    * After the transaction that stored the object's change was committed. Waited for; what it
    * throws is printed with `console.error` and changes nothing, since the change is stored.
    */
-  readonly afterCommit?: ((object: E, change: CommittedChange) => void | Promise<void>) | undefined;
+  readonly afterCommit?: ((object: E, change: CommittedChange) => unknown) | undefined;
 }
 
 /** The name of a hook. */

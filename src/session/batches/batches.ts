@@ -44,7 +44,7 @@ export interface BatchOptions {
   /** The isolation level of each batch. Default: the database's. */
   isolation?: Isolation | undefined;
   /** Called after each commit; the next batch waits for it. */
-  onCommit?: ((progress: BatchProgress) => void | Promise<void>) | undefined;
+  onCommit?: ((progress: BatchProgress) => unknown) | undefined;
   /** Counts the rows before the walk begins, for `progress.total`. Default false. */
   countFirst?: boolean | undefined;
   /** Rests between batches, in milliseconds. Default 0. */
