@@ -22,6 +22,10 @@ import { Book } from "./book.ts";
 import { Tag } from "./tag.ts";
 import { User } from "./user.ts";
 
+async function* copied() {
+  for (let i = 0; i < 3; i++) yield { name: `Copied ${i}`, email: `copied${i}@example.org` };
+}
+
 eachEngine("The tour runs as it is written", async ({ target, engineName, test }) => {
   await using engine = new AsyncEngine(target, {
     entities: [Author, Book, Tag, User],
@@ -207,10 +211,7 @@ eachEngine("The tour runs as it is written", async ({ target, engineName, test }
     await session.bulkUpdate(User, returned.map(({ id }) => ({ id, active: false })));
     await session.bulkDelete(User, [returned[1]!.id]);
     if (engineName === "postgres") {
-      async function* more() {
-        for (let i = 0; i < 3; i++) yield { name: `Copied ${i}`, email: `copied${i}@example.org` };
-      }
-      await engine.copyIn(User, more());
+      await engine.copyIn(User, copied());
       const query = session.query(User).where((u) => u.name.startsWith("Copied"));
       let csv = "";
       for await (const chunk of engine.copyOut(query, { format: "csv" })) {
