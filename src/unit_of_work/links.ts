@@ -56,12 +56,17 @@ export function visitRelations(
     const before = state?.related?.get(relation.property);
     if (value === before && !Array.isArray(value)) continue;
     const old = new Set(membersOf(before));
-    const added: object[] = [];
+    let added: object[] = [];
     for (const member of isToMany(relation) ? arrayOf(value, mapper, relation) : membersOf(value)) {
       if (old.delete(member as object)) continue;
       check(member, mapper, relation);
       visitor.reached(member as object);
       added.push(member as object);
+    }
+    if (added.length > 1 || (added.length > 0 && before !== undefined)) {
+      // Once each: a program may put a member in twice.
+      const had = new Set(membersOf(before));
+      added = [...new Set(added)].filter((member) => !had.has(member));
     }
     // A reference that was not known before and is null now says something, too.
     if (added.length > 0 || old.size > 0 || (value === null && before === undefined)) {

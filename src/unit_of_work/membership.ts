@@ -45,18 +45,19 @@ export class Memberships {
     return [...this.joined, ...this.parted];
   }
 
-  /** Takes a change of a `manyToMany` relation. */
-  note({ relation, owner, added, removed }: RelationChange): void {
-    for (const member of added) this.#push(this.joined, { relation, owner, member });
+  /** Takes a change of a `manyToMany` relation. Nothing is linked with an object that goes. */
+  note({ relation, owner, added, removed }: RelationChange, doomed: ReadonlySet<object>): void {
+    for (const member of added) {
+      if (!doomed.has(member)) this.#push(this.joined, { relation, owner, member });
+    }
     for (const member of removed) this.#push(this.parted, { relation, owner, member });
   }
 
   #push(list: Membership[], membership: Membership): void {
     const { relation, owner, member } = membership;
     // Seen from the side whose columns come first.
-    const { table, from, to } = relation.through!;
-    const forward = table.columns.indexOf(from[0]!) < table.columns.indexOf(to[0]!);
-    const [left, right] = forward ? [owner, member] : [member, owner];
+    const { table } = relation.through!;
+    const [left, right] = isForward(relation) ? [owner, member] : [member, owner];
     let lefts = this.#seen.get(table);
     if (lefts === undefined) this.#seen.set(table, lefts = new Map());
     let rights = lefts.get(left);
@@ -110,9 +111,20 @@ export function joinShape(
   return { shape, extras };
 }
 
-/** Rows of the same table between. */
+/** Rows of the same table between, from whichever side they were said. */
 export function groupMembers(memberships: readonly Membership[]): Membership[][] {
-  return [...Map.groupBy(memberships, ({ relation }) => relation).values()];
+  const turned = memberships.map((membership) => {
+    const { relation, owner, member } = membership;
+    if (relation.inverse === undefined || isForward(relation)) return membership;
+    return { relation: relation.inverse, owner: member, member: owner };
+  });
+  return [...Map.groupBy(turned, ({ relation }) => relation).values()];
+}
+
+/** This side's columns come first. */
+function isForward({ through }: MappedRelation): boolean {
+  const { table, from, to } = through!;
+  return table.columns.indexOf(from[0]!) < table.columns.indexOf(to[0]!);
 }
 
 function keysOf({ relation, owner, member }: Membership): WireRow {

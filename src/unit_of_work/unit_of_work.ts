@@ -53,6 +53,8 @@ export class UnitOfWork {
   readonly hooks: Hooks;
   readonly #pending = new Set<object>();
   readonly #deleted = new Set<object>();
+  /** Of these, those that only go along with another: a new owner keeps them. */
+  readonly #alongside = new WeakSet<object>();
   readonly #expired = new Set<object>();
   /** The open transaction's journal, and those of its savepoints. */
   readonly #journals: Journal[] = [];
@@ -152,8 +154,13 @@ export class UnitOfWork {
       for (const other of cascaded(next, this.#registry.mapperOf(next))) reached.add(other);
     }
     for (const next of reached) {
-      if (Managed.stateOf(next)!.status === "pending") this.#forget(next);
-      else this.#deleted.add(next);
+      if (Managed.stateOf(next)!.status === "pending") {
+        this.#forget(next);
+        continue;
+      }
+      if (next === object) this.#alongside.delete(next);
+      else if (!this.#deleted.has(next)) this.#alongside.add(next);
+      this.#deleted.add(next);
     }
   }
 
@@ -207,7 +214,8 @@ export class UnitOfWork {
     const queue = [...this.#pending];
     const visitor = {
       reached: (object: object) => {
-        if (join && this.#join(object)) queue.push(object);
+        if (!join || (this.#deleted.has(object) && !this.#alongside.has(object))) return;
+        if (this.#join(object)) queue.push(object);
       },
       changed: (change: RelationChange) => changes.push(change),
     };
@@ -234,7 +242,7 @@ export class UnitOfWork {
     const links: Link[] = [];
     const memberships = new Memberships();
     for (const change of changes) {
-      if (change.relation.kind === "manyToMany") memberships.note(change);
+      if (change.relation.kind === "manyToMany") memberships.note(change, this.#deleted);
       for (const link of linksOf(change)) {
         // The key of a row that goes is of no interest any more.
         if (!this.#deleted.has(link.child)) links.push(link);
