@@ -324,16 +324,17 @@ export abstract class Compiler {
     if ("kind" in list) {
       return `${term} ${node.negated ? "not in" : "in"} (${this.query(list)})`;
     }
+    const cast = node.type === undefined
+      ? undefined
+      : resolveType(node.type).cast[this.dialect.name];
     const encode = (values: unknown): WireValue =>
       this.dialect.listParameter(
         (values as readonly unknown[]).map((value) =>
           this.wire({ kind: "value", value, type: node.type, label: node.label })
         ),
+        cast,
       );
     this.bindWith("parameter" in list ? list.parameter : list, encode);
-    const cast = node.type === undefined
-      ? undefined
-      : resolveType(node.type).cast[this.dialect.name];
     return this.dialect.inList(term, this.params.length, cast, node.negated);
   }
 

@@ -119,8 +119,8 @@ export interface Dialect {
   readRows?(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[];
   /** Deletes rows by key. */
   deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[];
-  /** One bound parameter that holds a list, for `InNode` and loading by key. */
-  listParameter(values: readonly WireValue[]): WireValue;
+  /** One bound parameter that holds a list of a type, for `InNode` and loading by key. */
+  listParameter(values: readonly WireValue[], cast: string | undefined): WireValue;
   /** The text that tests `term` against the list in the parameter at `position`. */
   inList(term: string, position: number, cast: string | undefined, negated: boolean): string;
   /**

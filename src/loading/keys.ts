@@ -5,6 +5,7 @@
  */
 
 import { dialectOf } from "../dialect/dialects.ts";
+import { listElement } from "../dialect/sqlite/dialect.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Column } from "../schema/table.ts";
@@ -68,7 +69,7 @@ export function keyIn(
     const wires = keys.map((key) => codec.encode(key[i], label));
     return {
       kind: "value",
-      value: dialectOf(dialect).listParameter(wires),
+      value: dialectOf(dialect).listParameter(wires, type.cast[dialect]),
       type: undefined,
       label,
     };
@@ -84,7 +85,9 @@ export function keyIn(
       ")",
     ]
     : [
-      `select ${lists.map((_, i) => `k${i}.value`).join(", ")} from `,
+      `select ${
+        columns.map(({ type }, i) => listElement(`k${i}.value`, type.cast.sqlite)).join(", ")
+      } from `,
       ...lists.flatMap((list, i) => [
         i === 0 ? "json_each(" : " join json_each(",
         list,

@@ -3,24 +3,7 @@
  * are methods of `Expression`.
  *
  * What the databases do differently, and what is refused (`UsageError`, code `UNSUPPORTED`, before
- * anything is sent):
- *
- * | | PostgreSQL, PGlite | SQLite |
- * | --- | --- | --- |
- * | `ilike`, `lower`, `upper` | all letters | ASCII letters |
- * | arithmetic and `sum`, `avg` of `numeric` | exact | floating point, 15 digits |
- * | `mod` of `numeric` | yes | refused: compute in JavaScript |
- * | `contains`, `containedBy`, `overlaps` of arrays | yes | refused: `hasElement()` |
- * | `contains` of JSON | yes | refused: `text(…).eq(…)` |
- * | a JSON key with `"`, `\` or control characters | yes | refused |
- * | `matches`, `textRank` | yes | refused: `contains()`, or FTS5 by the `sql` tag |
- * | `distinctOn` | yes | refused: `rowNumber().over(…)` in a derived table |
- * | lateral joins | yes | refused: a scalar subquery or `rowNumber()` |
- * | `insert`, `update`, `delete` in a CTE | yes | refused: two statements in a transaction |
- * | rows with different columns in `insert().values()` | yes | refused: the same columns in all |
- * | `lock()` | rows | the transaction has the whole file |
- * | `explain({ analyze })` | yes | refused: plain `explain()` |
- * | nesting of conditions | 1,000 levels | 900 levels |
+ * anything is sent), is one table in the README.
  *
  * @module
  */

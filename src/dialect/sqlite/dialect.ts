@@ -1,6 +1,7 @@
 /** SQLite's SQL. @module */
 
 import { InputError } from "../../errors.ts";
+import { bytesColumn } from "../../schema/types.ts";
 import { quoteTable } from "../../sql/identifier.ts";
 import type { WireValue } from "../../sql/wire.ts";
 import { createTable, type DdlStyle } from "../ddl.ts";
@@ -42,11 +43,10 @@ export const sqliteDialect: Dialect = {
   updateRows,
   readRows,
   deleteRows,
-  listParameter(values) {
-    return `[${values.map(jsonElement).join(",")}]`;
-  },
-  inList(term, position, _cast, negated) {
-    return `${term} ${negated ? "not in" : "in"} (select value from json_each(?${position}))`;
+  listParameter: (values, cast) => `[${values.map((value) => jsonElement(value, cast)).join(",")}]`,
+  inList(term, position, cast, negated) {
+    const list = `select ${listElement("value", cast)} from json_each(?${position})`;
+    return `${term} ${negated ? "not in" : "in"} (${list})`;
   },
   // SQLite looks a foreign key's table up only when it is used.
   createTable: (table) => createTable(table, style, []),
@@ -63,12 +63,24 @@ export const sqliteDialect: Dialect = {
   dropTypes: () => [],
 };
 
-function jsonElement(value: WireValue): string {
+const BYTES = bytesColumn.cast.sqlite;
+
+/** An element of a list parameter, as a value of its type: JSON holds bytes as hex. */
+export function listElement(element: string, cast: string | undefined): string {
+  return cast === BYTES ? `unhex(${element})` : element;
+}
+
+function jsonElement(value: WireValue, cast: string | undefined): string {
   if (value instanceof Uint8Array) {
-    throw new InputError("A list of bytes cannot be bound on SQLite", {
-      hint: "Compare with eq(), combined by anyOf()",
+    if (cast === BYTES) return JSON.stringify(hexOf(value));
+    throw new InputError("A list of bytes cannot be bound where its type is not known", {
+      hint: "Say what type the expression has with .typed()",
     });
   }
   if (typeof value === "number" && !Number.isFinite(value)) return value > 0 ? "9e999" : "-9e999";
   return typeof value === "bigint" ? String(value) : JSON.stringify(value);
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return (bytesColumn.codec.postgres.encode(bytes, "list") as string).slice(2);
 }

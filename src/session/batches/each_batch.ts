@@ -52,13 +52,16 @@ export async function eachBatch(
 function assertConcurrent(runner: BatchRunner, dialect: Dialect, concurrency: number): void {
   if (dialect.name === "sqlite") {
     throw new UsageError("SQLite has one writer at a time, so batches cannot run concurrently", {
+      code: "UNSUPPORTED",
       hint: "Leave concurrency out",
     });
   }
   if (concurrency <= runner.connections) return;
   throw new UsageError(
     `${concurrency} batches at a time need as many connections, and the pool has ${runner.connections}`,
-    { hint: "Lower concurrency, or raise the engine's poolSize or maxOverflow" },
+    runner.connections === 1
+      ? { code: "UNSUPPORTED", hint: "Leave concurrency out, or give the engine a larger pool" }
+      : { hint: "Lower concurrency, or raise the engine's poolSize or maxOverflow" },
   );
 }
 
