@@ -1,6 +1,6 @@
 /**
- * Values on their way to a database and back: by the unit of work, by bulkInsert() and by a
- * condition, loaded at the top and through a relation. What comes back equals what went in.
+ * Values on their way to a database and back: by the unit of work, by bulkInsert(), by COPY and by a
+ * condition, loaded at the top, through a relation and by COPY. What comes back equals what went in.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -308,20 +308,53 @@ interface Case {
   readonly value: unknown;
 }
 
-/** Stores every value in a row of its own, by both ways, and reads all rows back by each way. */
+/** The ways in: each has rows of its own. */
+const WAYS = 3;
+
+/** COPY's text format, a list of fields a line. */
+function fieldsOf(copied: string): (string | null)[][] {
+  const escapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
+  return copied.split("\n").slice(0, -1).map((line) =>
+    line.split("\t").map((field) =>
+      field === "\\N" ? null : field.replace(/\\(.)/g, (_, c) => escapes[c] ?? c)
+    )
+  );
+}
+
+/** The rows as COPY writes them: whatever the database, in the words of PostgreSQL. */
+async function copiedOut(engine: AsyncEngine): Promise<Record<string, unknown>[]> {
+  await using session = engine.session();
+  const query = session.query(Value).select((v) =>
+    Object.fromEntries(["id" as const, ...kinds].map((name) => [name, v[name]]))
+  ).orderBy((v) => v.id);
+  const text = await new Response(engine.copyOut(query, { format: "text" })).text();
+  return fieldsOf(text).map(([id, ...fields]) => {
+    const values = fields.map((field, i) => {
+      const { type } = (Value.fields[kinds[i]!] as Column<unknown, "optional">).spec;
+      return [kinds[i]!, field === null ? null : type.codec.postgres.decode(field)] as const;
+    });
+    return { id: Number(id), ...Object.fromEntries(values) };
+  });
+}
+
+/** Stores every value in a row of its own, by each way, and reads all rows back by each way. */
 async function checkRoundTrip(engine: AsyncEngine, cases: readonly Case[]): Promise<void> {
   await using session = engine.session();
-  session.addAll([new Owner({ id: 1 }), new Owner({ id: 2 })]);
+  session.addAll([1, 2, 3].map((id) => new Owner({ id })));
   await session.commit();
   const row = ({ kind, value }: Case, i: number, ownerId: number) =>
-    ({ id: i * 2 + ownerId, ownerId, [kind]: value }) as ConstructorParameters<typeof Value>[0] & {
-      id: number;
-    };
+    ({ id: i * WAYS + ownerId, ownerId, [kind]: value }) as
+      & ConstructorParameters<typeof Value>[0]
+      & {
+        id: number;
+      };
   const made = cases.map((one, i) => new Value(row(one, i, 1)));
   session.addAll(made);
   await session.commit();
   assertEquals(await sent(engine, () => session.commit()), [], "a stored object is not changed");
   await session.bulkInsert(Value, cases.map((one, i) => row(one, i, 2)));
+  const none = Object.fromEntries(kinds.map((kind) => [kind, null]));
+  await engine.copyIn(Value, cases.map((one, i) => ({ ...none, ...row(one, i, 3) })));
 
   await using other = engine.session();
   const all = await other.query(Value).orderBy((v) => v.id.asc()).all();
@@ -333,10 +366,11 @@ async function checkRoundTrip(engine: AsyncEngine, cases: readonly Case[]): Prom
   for await (const value of fourth.query(Value).orderBy((v) => v.id.asc()).window(100)) {
     streamed.push(value);
   }
-  for (const [way, list] of Object.entries({ all, related, streamed })) {
-    assertEquals(list.length, cases.length * 2);
+  const copied = await copiedOut(engine) as unknown as Value[];
+  for (const [way, list] of Object.entries({ all, related, streamed, copied })) {
+    assertEquals(list.length, cases.length * WAYS);
     for (const [i, { kind, value }] of cases.entries()) {
-      for (const loaded of [list[i * 2]!, list[i * 2 + 1]!]) {
+      for (const loaded of list.slice(i * WAYS, (i + 1) * WAYS)) {
         assertSame(loaded[kind], value, `${kind} by ${way}: ${Deno.inspect(value).slice(0, 100)}`);
         for (const rest of kinds) if (rest !== kind) assertEquals(loaded[rest], null);
       }

@@ -8,6 +8,9 @@
 
 import type { WireValue } from "../../sql/wire.ts";
 
+/** The end of time, which has no zone. */
+const INFINITE: ReadonlySet<WireValue> = new Set(["infinity", "-infinity"]);
+
 /** The text of one value; `type` names that of the column, if it is known. */
 export function sqliteText(type: string | undefined, wire: WireValue): string | null {
   if (wire === null) return null;
@@ -21,7 +24,7 @@ export function sqliteText(type: string | undefined, wire: WireValue): string | 
       return floatText(Number(wire), singleDigits(Number(wire)), 6);
     case "timestamptz":
     case "instant":
-      return `${spaced(String(wire).replace(/Z$/, ""))}+00`;
+      return INFINITE.has(wire) ? String(wire) : `${spaced(String(wire).replace(/Z$/, ""))}+00`;
     case "timestamp":
     case "plainDateTime":
       return spaced(String(wire));
