@@ -20,7 +20,8 @@ import type { IdentityKey, RowShape } from "./row_shape.ts";
  * | deleted | to be deleted, or deleted in the open transaction | commit → detached; rollback or, before the flush, `add` → persistent |
  * | detached | was persistent; its session let go of it | `attach` → persistent |
  *
- * Every other move is an `InstanceStateError`. `merge` moves nothing: it copies.
+ * Every other move is an `InstanceStateError`. `merge` moves nothing: it copies. The moves themselves are
+ * in `unit_of_work/states.ts`.
  */
 export type InstanceStatus = "transient" | "pending" | "persistent" | "deleted" | "detached";
 

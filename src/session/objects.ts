@@ -41,7 +41,7 @@ export class Objects {
     const mapper = context.registry.mapperOf(object);
     const wanted = this.#paths(mapper, paths);
     // Before the query, inside begin(), flushes what is not wanted any more.
-    work.discard(object, "refreshed");
+    work.discard(object, "refresh");
     const { row, shape } = Managed.stateOf(object)!;
     await this.#byKeys(mapper, [shape!.keyIndexes.map((index) => row![index]!)], (read) => {
       if (!read.includes(object)) {

@@ -15,6 +15,7 @@ import type { FlushPlan } from "./flush_plan.ts";
 import type { Delete, Update } from "./flush_steps.ts";
 import type { FlushTarget } from "./flush_target.ts";
 import { stateOf } from "./journal.ts";
+import { advance } from "./states.ts";
 import { changesKey } from "./key_order.ts";
 import { indexesOf, isReferable, keyText, referencesTo } from "./references.ts";
 
@@ -133,7 +134,7 @@ function follow(
   journal.note(object, state);
   if (change.after === undefined && onDelete === "cascade") {
     identityMap.of(mapper).delete(state.key!);
-    state.status = "deleted";
+    advance(object, state, "remove");
     return [{ object, mapper, before, after: undefined, first: false }];
   }
   const cascades = change.after !== undefined && onUpdate === "cascade";

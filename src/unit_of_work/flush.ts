@@ -8,7 +8,6 @@
 import { StaleDataError, UniqueViolationError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
-import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
@@ -25,11 +24,11 @@ import {
 } from "./flush_shapes.ts";
 import type { Delete, Insert, PendingKey, Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
-import type { IdentityMap } from "./identity_map.ts";
 import type { Journal } from "./journal.ts";
 import { stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
 import type { WriteOrder } from "./write_order.ts";
+import { advance } from "./states.ts";
 import { settle } from "../util/settle.ts";
 
 /** Carries the plan out. */
@@ -173,7 +172,7 @@ function inserted(
   state.row = row as WireRow;
   state.shape = shape;
   state.key = shape.keyOf(state.row);
-  state.status = "persistent";
+  advance(object, state, "insert");
   identityMap.of(mapper).set(state.key, object);
   normalise(object, mapper, state.row);
 }
@@ -301,18 +300,12 @@ function updated(update: Update, { journal, identityMap, dialect }: FlushTarget)
   for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   const key = state.shape!.keyOf(row);
   if (key !== state.key) {
-    leave(object, state, identityMap);
+    identityMap.forget(object, mapper, state.key);
     identityMap.of(mapper).set(key, object);
     state.key = key;
   }
   state.row = row;
   dropStaleRelations(object, mapper, changed, state.related);
-}
-
-/** By now the key can be that of another object, which took it. */
-function leave(object: object, { mapper, key }: InstanceState, identityMap: IdentityMap): void {
-  const map = identityMap.of(mapper);
-  if (map.get(key!) === object) map.delete(key!);
 }
 
 /** A key that was changed by hand leaves the relation it belongs to unloaded. */
@@ -356,8 +349,8 @@ async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promi
   for (const { object } of group) {
     const state = stateOf(object);
     target.journal.note(object, state);
-    leave(object, state, target.identityMap);
-    state.status = "deleted";
+    target.identityMap.forget(object, mapper, state.key);
+    advance(object, state, "remove");
   }
 }
 

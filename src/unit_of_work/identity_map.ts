@@ -16,6 +16,12 @@ export class IdentityMap {
     return this.#byMapper[mapper.index] ??= new Map();
   }
 
+  /** Forgets an object, unless its key is that of another by now. */
+  forget(object: object, mapper: Mapper, key: IdentityKey | undefined): void {
+    const map = this.of(mapper);
+    if (key !== undefined && map.get(key) === object) map.delete(key);
+  }
+
   /** How many objects there are. */
   get size(): number {
     return this.#byMapper.reduce((sum, map) => sum + (map?.size ?? 0), 0);

@@ -53,6 +53,11 @@ export class Journal {
     return note;
   }
 
+  /** True if an object is noted. */
+  has(object: object): boolean {
+    return this.#notes.has(object);
+  }
+
   /** All notes, latest first. */
   entries(): (readonly [object, Note])[] {
     return [...this.#notes].reverse();

@@ -10,6 +10,7 @@ import type { Mapper } from "../mapper/mapper.ts";
 import { leaveRelations } from "./consequences.ts";
 import type { IdentityMap } from "./identity_map.ts";
 import { type Journal, stateOf } from "./journal.ts";
+import { advance } from "./states.ts";
 
 /** The objects of a class, whose rows may have changed. */
 export interface Followers {
@@ -44,7 +45,7 @@ export function followRows(
       if (there.has(object)) continue;
       const state = stateOf(object);
       map.delete(state.key!);
-      state.status = "deleted";
+      advance(object, state, "remove");
       gone.add(object);
     }
   }

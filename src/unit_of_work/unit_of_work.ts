@@ -9,7 +9,7 @@ import { InstanceStateError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import { setRelation } from "../mapper/define.ts";
-import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
+import { type InstanceOwner, type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import { flush, keepRelations } from "./flush.ts";
@@ -31,6 +31,7 @@ import { cascaded, leaving, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { Memberships } from "./membership.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
+import { move, nextOf, type Request, type Standing, type Step } from "./states.ts";
 import { type Followers, followRows } from "./statements.ts";
 
 /** What the objects of a session look like at one moment. */
@@ -113,7 +114,7 @@ export class UnitOfWork {
       if (joined.length === 0) visit(object);
       for (let i = 0; i < joined.length; i++) visit(joined[i]!);
     } catch (error) {
-      for (const other of joined) this.#forget(other);
+      for (const other of joined) this.#move(other, this.#registry.mapperOf(other), "expunge");
       throw error;
     }
   }
@@ -121,21 +122,39 @@ export class UnitOfWork {
   /** Takes one object in; true if it was new. */
   #join(object: object): boolean {
     const mapper = this.#registry.mapperOf(object);
-    const state = Managed.stateOf(object);
-    if (state === undefined) {
-      assertWritable(mapper, "added");
-      Managed.setState(object, new InstanceState(mapper, "pending", this.#owner));
-      this.#pending.add(object);
-      return true;
-    }
-    this.#deleted.delete(object);
-    if (state.owner === this.#owner && state.status !== "deleted") return false;
-    throw new InstanceStateError(
-      `${mapper.describe(object)} is ${state.status}${
-        state.owner !== undefined && state.owner !== this.#owner ? " in another session" : ""
-      } and cannot be added`,
-      { hint: "Load it in this session, or make a new object" },
-    );
+    const fresh = Managed.stateOf(object) === undefined;
+    if (fresh) assertWritable(mapper, "added");
+    this.#request(object, mapper, "add");
+    return fresh;
+  }
+
+  /** Where an object stands. */
+  #standing(object: object): Standing {
+    const status = Managed.stateOf(object)?.status;
+    if (status === undefined) return "transient";
+    if (this.#deleted.has(object)) return "doomed";
+    return status === "pending" && !this.#pending.has(object) ? "storing" : status;
+  }
+
+  /**
+   * Does what a program asks for.
+   *
+   * @throws {InstanceStateError} when it cannot be done to an object that stands where this one does.
+   */
+  #request(object: object, mapper: Mapper, request: Request): void {
+    nextOf(object, mapper, request, this.#standing(object), this.#owner);
+    this.#move(object, mapper, request);
+  }
+
+  /** Moves an object, and enters it where objects of its new standing are. */
+  #move(object: object, mapper: Mapper, action: Request | Step): void {
+    const from = this.#standing(object);
+    const to = move(object, mapper, action, from, this.#owner);
+    if (from === to) return;
+    if (from === "pending") this.#pending.delete(object);
+    if (from === "doomed") this.#deleted.delete(object);
+    if (to === "pending") this.#pending.add(object);
+    if (to === "doomed") this.#deleted.add(object);
   }
 
   /**
@@ -149,36 +168,16 @@ export class UnitOfWork {
     const reached = new Set([object]);
     // A set goes on with what is added to it meanwhile.
     for (const next of reached) {
-      assertWritable(this.#registry.mapperOf(next), "deleted");
-      this.#assertDeletable(next);
-      for (const other of cascaded(next, this.#registry.mapperOf(next))) reached.add(other);
+      const mapper = this.#registry.mapperOf(next);
+      assertWritable(mapper, "deleted");
+      nextOf(next, mapper, "delete", this.#standing(next), this.#owner);
+      for (const other of cascaded(next, mapper)) reached.add(other);
     }
     for (const next of reached) {
-      if (Managed.stateOf(next)!.status === "pending") {
-        this.#forget(next);
-        continue;
-      }
       if (next === object) this.#alongside.delete(next);
-      else if (!this.#deleted.has(next)) this.#alongside.add(next);
-      this.#deleted.add(next);
+      else if (this.#standing(next) === "persistent") this.#alongside.add(next);
+      this.#move(next, this.#registry.mapperOf(next), "delete");
     }
-  }
-
-  #assertDeletable(object: object): void {
-    const state = Managed.stateOf(object);
-    const found = state === undefined ? "transient" : state.status;
-    if (state?.owner === this.#owner && (found === "pending" || found === "persistent")) return;
-    throw new InstanceStateError(
-      `${this.#registry.mapperOf(object).describe(object)} is ${found} and cannot be deleted by ` +
-        `this session`,
-      { hint: "Load it in this session first" },
-    );
-  }
-
-  /** A pending object becomes transient again. */
-  #forget(object: object): void {
-    this.#pending.delete(object);
-    Managed.setState(object, undefined);
   }
 
   /** True if a flush would send something. */
@@ -411,7 +410,7 @@ export class UnitOfWork {
     for (const [object] of journal.entries()) {
       const state = Managed.stateOf(object);
       if (state?.status !== "deleted") continue;
-      detach(state);
+      this.#move(object, state.mapper, "commit");
       // Nothing is left that it could be attached to.
       state.row = undefined;
       state.key = undefined;
@@ -422,28 +421,35 @@ export class UnitOfWork {
   /** It is undone: every object is as it was when it began. */
   rollback(): void {
     const journal = this.#journals.pop();
-    for (const object of this.#pending) this.#forget(object);
-    this.#deleted.clear();
+    for (const object of [...this.#pending, ...this.#deleted]) {
+      // Those of the transaction are put back by their notes.
+      if (journal?.has(object)) continue;
+      this.#move(object, stateOf(object).mapper, "rollback");
+    }
     for (const [object, note] of journal?.entries() ?? []) this.#restore(object, note);
     this.identityMap.forEach((object) => revert(object, stateOf(object)));
   }
 
   #restore(object: object, note: Note): void {
-    const state = stateOf(object);
-    const map = this.identityMap.of(state.mapper);
-    if (state.key !== undefined && map.get(state.key) === object) map.delete(state.key);
+    const state = Managed.stateOf(object);
+    // Forgotten meanwhile, or another session's by now.
+    if (state === undefined || (state.owner !== undefined && state.owner !== this.#owner)) return;
+    const { mapper } = state;
+    this.identityMap.forget(object, mapper, state.key);
     if (note.status === "pending") {
       for (const property of note.given) (object as Record<string, unknown>)[property] = undefined;
-      Managed.setState(object, undefined);
+      this.#move(object, mapper, "uninsert");
       return;
     }
-    state.status = note.status;
     state.row = note.row;
     state.shape = note.shape;
     state.key = note.key;
     state.related = note.related && new Map(note.related);
     state.partial = note.partial && new Set(note.partial);
-    map.set(state.key!, object);
+    // One that was let go of stays so: what it is now counts as changed, should it be attached.
+    if (state.status === "detached" || note.status !== "persistent") return;
+    this.#move(object, mapper, "rollback");
+    this.identityMap.of(mapper).set(state.key!, object);
     state.shape!.fill(object, state.row!);
   }
 
@@ -459,11 +465,9 @@ export class UnitOfWork {
    * @throws {InstanceStateError} when one cannot be taken; then none is.
    */
   attach(object: object): void {
+    const mapper = this.#registry.mapperOf(object);
     if (Managed.stateOf(object) === undefined) {
-      throw new InstanceStateError(
-        `${this.#registry.mapperOf(object).describe(object)} is transient and cannot be attached`,
-        { hint: "add() takes new objects, merge() those that stand for a row" },
-      );
+      nextOf(object, mapper, "attach", "transient", this.#owner);
     }
     const reached = new Set([object]);
     const detached: object[] = [];
@@ -471,7 +475,11 @@ export class UnitOfWork {
     for (const next of reached) {
       const state = Managed.stateOf(next);
       // Transient ones become pending when the flush finds them.
-      if (state === undefined || state.owner === this.#owner) continue;
+      if (state === undefined) continue;
+      if (state.owner === this.#owner) {
+        nextOf(next, state.mapper, "attach", this.#standing(next), this.#owner);
+        continue;
+      }
       this.#assertAttachable(next, state);
       detached.push(next);
       for (const { property } of state.mapper.relations.values()) {
@@ -486,8 +494,7 @@ export class UnitOfWork {
     }
     for (const next of detached) {
       const state = stateOf(next);
-      state.status = "persistent";
-      state.owner = this.#owner;
+      this.#move(next, state.mapper, "attach");
       this.identityMap.of(state.mapper).set(state.key!, next);
     }
   }
@@ -518,17 +525,10 @@ export class UnitOfWork {
    *
    * @throws {InstanceStateError} when it is not persistent in this session.
    */
-  discard(object: object, verb: string): void {
+  discard(object: object, request: "expire" | "refresh"): void {
     const mapper = this.#registry.mapperOf(object);
-    const state = Managed.stateOf(object);
-    if (state?.owner !== this.#owner || state.status !== "persistent") {
-      throw new InstanceStateError(
-        `${mapper.describe(object)} is ${state?.status ?? "transient"}${
-          state?.owner !== undefined && state.owner !== this.#owner ? " in another session" : ""
-        } and cannot be ${verb}`,
-        { hint: "Load it in this session, or attach() it" },
-      );
-    }
+    this.#request(object, mapper, request);
+    const state = stateOf(object);
     revert(object, state);
     // A deferred column is not part of what is read again.
     if (state.row!.length > mapper.eager.length) {
@@ -551,7 +551,7 @@ export class UnitOfWork {
 
   /** Forgets an object's changes and loaded relations; `get()` reads it anew. */
   expire(object: object): void {
-    this.discard(object, "expired");
+    this.discard(object, "expire");
     this.unload(object);
     this.#expired.add(object);
   }
@@ -561,23 +561,30 @@ export class UnitOfWork {
     return this.#expired.size > 0 && this.#expired.delete(object);
   }
 
-  /** Lets go of one object. */
+  /**
+   * Lets go of one object.
+   *
+   * @throws {InstanceStateError} while a flush that stores it is under way.
+   */
   expunge(object: object): void {
     const state = Managed.stateOf(object);
     if (state?.owner !== this.#owner) return;
-    if (state.status === "pending") return this.#forget(object);
-    this.identityMap.of(state.mapper).delete(state.key!);
-    this.#deleted.delete(object);
+    const gone = state.status === "deleted";
+    this.#request(object, state.mapper, "expunge");
     this.#expired.delete(object);
-    detach(state);
+    this.identityMap.forget(object, state.mapper, state.key);
+    if (!gone) return;
+    // Nothing is left that it could be attached to.
+    state.row = undefined;
+    state.key = undefined;
   }
 
   /** Lets go of all objects. */
   close(): void {
-    for (const object of this.#pending) this.#forget(object);
-    this.identityMap.forEach((object) => detach(stateOf(object)));
+    const all = new Set([...this.#pending, ...this.#deleted]);
+    this.identityMap.forEach((object) => all.add(object));
+    for (const object of all) this.#move(object, stateOf(object).mapper, "close");
     this.identityMap.clear();
-    this.#deleted.clear();
     this.#expired.clear();
     this.#journals.length = 0;
   }
@@ -594,12 +601,6 @@ function assertWritable({ readOnly, name }: Mapper, verb: string): void {
     hint: "Change the tables behind it, or leave out readOnly in its entity()",
     code: "READ_ONLY_ENTITY",
   });
-}
-
-function detach(state: InstanceState): void {
-  state.status = "detached";
-  state.owner = undefined;
-  state.peers = undefined;
 }
 
 /** Undoes what was assigned since the snapshot: columns, collections and references. */
