@@ -17,11 +17,14 @@ import {
   double,
   dropAll,
   entity,
+  type Expression,
   hasMany,
   instant,
   integer,
   interval,
   json,
+  jsonAgg,
+  jsonObject,
   numeric,
   oneOf,
   plainDate,
@@ -37,6 +40,7 @@ import {
   varchar,
 } from "@sluice/orm";
 import { eachEngine } from "../support/each_engine.ts";
+import { copiedFields } from "../support/copy_text.ts";
 import { Random } from "../support/random.ts";
 
 interface Inet {
@@ -231,6 +235,13 @@ function plain(object: object): Record<string, unknown> {
   }));
 }
 
+/** Columns as `select()` takes them. */
+function pick(names: readonly string[], refs: object): Record<string, Expression<unknown>> {
+  return Object.fromEntries(
+    names.map((name) => [name, (refs as Record<string, Expression<unknown>>)[name]!]),
+  );
+}
+
 async function check(what: string, body: () => Promise<void>): Promise<void> {
   try {
     await body();
@@ -277,7 +288,7 @@ eachEngine(
       {
         await using session = engine.session();
         session.addAll([0, 1, 2].map((id) => new Owner({ id })));
-        // Half by the unit of work, one row alone too, half in bulk.
+        // Half by the unit of work, one row alone too, the others in bulk and by COPY.
         session.addAll(rows.slice(0, 5).map((row) => new Thing(row as never)));
         session.addAll(arrays.slice(0, 5).map((row) => new Lists(row as never)));
         session.addAll([new Gaps({ id: 0 }), new Gaps({ id: 1, ...values(random) } as never)]);
@@ -286,8 +297,10 @@ eachEngine(
         session.add(new Lists(arrays[5] as never));
         await session.commit();
         assertEquals(session.dirty, [], "what was written counts as unchanged");
-        await session.bulkInsert(Thing, rows.slice(6) as never);
-        await session.bulkInsert(Lists, arrays.slice(6) as never);
+        await session.bulkInsert(Thing, rows.slice(6, 9) as never);
+        await session.bulkInsert(Lists, arrays.slice(6, 9) as never);
+        await engine.copyIn(Thing, rows.slice(9) as never);
+        await engine.copyIn(Lists, arrays.slice(9) as never);
       }
       await using session = engine.session();
       const things = await session.query(Thing).orderBy((t) => t.id.asc()).all();
@@ -309,6 +322,30 @@ eachEngine(
       const limited = (await joining.query(Owner).selectin("things", (q) => q.offset(0)).all())
         .flatMap((o) => o.things).sort((a, b) => a.id - b.id);
       assertEquals(limited.map(plain), rows.map(plain), "selectin with a limit per parent");
+
+      const objects = await joining.query(Thing).select((t) =>
+        jsonAgg(pick(["id", "ownerId", ...kinds], t)).orderBy(t.id)
+      ).one();
+      assertEquals((objects as object[]).map(plain), rows.map(plain), "in one JSON");
+      const listed = await joining.query(Lists).select((l) =>
+        jsonObject(pick(["id", ...kinds, "matrix", "words"], l))
+      ).orderBy((l) => l.id).all();
+      assertEquals((listed as object[]).map(plain), arrays.map(plain), "arrays in JSON");
+
+      for (const [entityClass, expected] of [[Thing, rows], [Lists, arrays]] as const) {
+        const names = Object.keys(expected[0]!);
+        const query = joining.query<object>(entityClass)
+          .select((e) => pick(names, e)).orderBy((e) => pick(["id"], e).id!);
+        const copied = (await copiedFields(engine, query)).map((fields) => {
+          const values = fields.map((field, i) => {
+            const column = (entityClass.fields as Record<string, unknown>)[names[i]!];
+            const { type } = (column as Column<unknown>).spec;
+            return [names[i]!, field === null ? null : type.codec.postgres.decode(field)];
+          });
+          return Object.fromEntries(values);
+        });
+        assertEquals(copied.map(plain), expected.map(plain), "copyOut()");
+      }
 
       // Every value replaced by another, by one statement for many rows and for one row.
       const next = rows.map((row) => ({ ...row, ...values(random) }));

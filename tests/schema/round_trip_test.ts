@@ -32,6 +32,7 @@ import {
 } from "@sluice/orm";
 import { eachEngine } from "../support/each_engine.ts";
 import { runSql } from "../support/postgres_server.ts";
+import { copiedFields } from "../support/copy_text.ts";
 import { openLibrary, sent } from "../support/library_model.ts";
 
 class Owner extends entity("owners", {
@@ -311,24 +312,13 @@ interface Case {
 /** The ways in: each has rows of its own. */
 const WAYS = 3;
 
-/** COPY's text format, a list of fields a line. */
-function fieldsOf(copied: string): (string | null)[][] {
-  const escapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
-  return copied.split("\n").slice(0, -1).map((line) =>
-    line.split("\t").map((field) =>
-      field === "\\N" ? null : field.replace(/\\(.)/g, (_, c) => escapes[c] ?? c)
-    )
-  );
-}
-
 /** The rows as COPY writes them: whatever the database, in the words of PostgreSQL. */
 async function copiedOut(engine: AsyncEngine): Promise<Record<string, unknown>[]> {
   await using session = engine.session();
   const query = session.query(Value).select((v) =>
     Object.fromEntries(["id" as const, ...kinds].map((name) => [name, v[name]]))
   ).orderBy((v) => v.id);
-  const text = await new Response(engine.copyOut(query, { format: "text" })).text();
-  return fieldsOf(text).map(([id, ...fields]) => {
+  return (await copiedFields(engine, query)).map(([id, ...fields]) => {
     const values = fields.map((field, i) => {
       const { type } = (Value.fields[kinds[i]!] as Column<unknown, "optional">).spec;
       return [kinds[i]!, field === null ? null : type.codec.postgres.decode(field)] as const;

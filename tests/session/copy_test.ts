@@ -13,6 +13,7 @@ import {
   InputError,
   instant,
   integer,
+  json,
   numeric,
   real,
   sql,
@@ -139,6 +140,48 @@ eachEngine("with parameters, or without, the bytes are the same", async ({ targe
   }
   const lone = sql`select text from ${Line} where id = ${2}`;
   assertEquals(await read(engine.copyOut(lone)), 'text\n"\\."\n');
+});
+
+class Listed extends entity("listed", {
+  id: integer().primaryKey(),
+  words: text().nullable().array(),
+  flags: boolean().array(),
+  moments: timestamptz().array(),
+  docs: json().array(),
+  matrix: real().array().array(),
+}) {}
+
+eachEngine("arrays are spelt as PostgreSQL does", async ({ target }) => {
+  await using engine = new AsyncEngine(target, { entities: [Listed] });
+  await createAll(engine);
+  await engine.copyIn(Listed, [
+    {
+      id: 1,
+      words: ["a", "", "null", null, "b c", 'd"e', "f\\g", "{h}", "i,j", "k\tl", "m\u00a0n", "'"],
+      flags: [true, false],
+      moments: [new Date("2024-02-29T12:34:56.780Z"), new Date(8.64e15)],
+      docs: [[1], "x", {}],
+      matrix: [[1, 2.5], [1e-7, 0]],
+    },
+    { id: 2, words: [], flags: [], moments: [], docs: [], matrix: [] },
+  ]);
+  await using session = engine.session();
+  const copied = engine.copyOut(session.query(Listed).orderBy((l) => l.id), { format: "text" });
+  assertEquals(
+    (await read(copied)).split("\n").map((line) => line.split("\t")),
+    [
+      [
+        "1",
+        `{a,"","null",NULL,"b c","d\\\\"e","f\\\\\\\\g","{h}","i,j","k\\tl",m\u00a0n,'}`,
+        "{t,f}",
+        `{"2024-02-29 12:34:56.78+00",infinity}`,
+        `{[1],"\\\\"x\\\\"","{}"}`,
+        "{{1,2.5},{1e-07,0}}",
+      ],
+      ["2", "{}", "{}", "{}", "{}", "{}"],
+      [""],
+    ],
+  );
 });
 
 eachEngine("values of every type are spelt as PostgreSQL does", async ({ target }) => {

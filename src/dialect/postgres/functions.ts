@@ -28,6 +28,21 @@ function path({ path = [] }: FunctionNode, spelling: Spelling): string {
 
 /** Types that JSON holds as they are. */
 const AS_IS = new Set(["smallint", "integer", "boolean", "json"]);
+/** Types whose cast to text gives what they are printed as. */
+const AS_TEXT = new Set([
+  ...["text", "varchar", "oneOf", "uuid", "bytes", "array"],
+  ...["bigint", "numeric", "real", "double"],
+  ...["date", "time", "timestamp", "timestamptz", "instant", "plainDate", "plainDateTime"],
+  "interval",
+]);
+
+/** What a value becomes inside of JSON: what that cannot hold exactly is there as printed. */
+function jsonElement(value: string, typeName: string | undefined): string {
+  if (typeName === undefined || AS_IS.has(typeName)) return value;
+  if (AS_TEXT.has(typeName)) return `${value}::text`;
+  // The cast of a type such as inet says more than its text on the wire; concat() prints.
+  return `case when ${value} is not null then concat(${value}) end`;
+}
 
 function document(columns: readonly string[], config: string): string {
   const text = columns.map((column) => `coalesce(${column}, '')`).join(" || ' ' || ");
@@ -65,14 +80,11 @@ export const postgresFunctions: Functions = {
   jsonHasKey: ([value], { path }, spelling) =>
     `(${value} ? ${spelling.bind(String(path![0]))}::text)`,
   jsonLength: named("jsonb_array_length"),
-  // What JSON cannot hold exactly is in it as text.
   jsonObject: (args, { names }, spelling) =>
     `jsonb_build_object(${
-      args.map((arg, i) => {
-        const type = spelling.typeName(i);
-        const value = type === undefined || AS_IS.has(type) ? arg : `${arg}::text`;
-        return `${spelling.bind(names![i]!)}::text, ${value}`;
-      }).join(", ")
+      args.map((arg, i) =>
+        `${spelling.bind(names![i]!)}::text, ${jsonElement(arg, spelling.typeName(i))}`
+      ).join(", ")
     })`,
   arrayContains: infix("@>"),
   arrayContainedBy: infix("<@"),

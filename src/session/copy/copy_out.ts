@@ -8,11 +8,12 @@
 import { InputError } from "../../errors.ts";
 import type { CallOptions, DriverStatement } from "../../dialect/driver.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
+import { resolveType } from "../../dialect/type_names.ts";
 import type { Connection } from "../../engine/connection.ts";
 import { RowDecoder } from "../../engine/result.ts";
 import { describe } from "../../sql/expression.ts";
-import type { Node, SelectNode } from "../../sql/node.ts";
-import type { WireRow, WireValue } from "../../sql/wire.ts";
+import { type Node, type SelectNode, typeOf } from "../../sql/node.ts";
+import type { SqlType, WireRow, WireValue } from "../../sql/wire.ts";
 import { writeAnything } from "../json_lines.ts";
 import { csvRow, textRow } from "./formats.ts";
 import { sqliteText } from "./sqlite_text.ts";
@@ -32,8 +33,8 @@ export interface CopyOutOptions extends CallOptions {
 export interface CopyOutOrder {
   /** The statement. */
   readonly statement: DriverStatement;
-  /** The names of its columns' types, as far as they are known. */
-  readonly types: readonly (string | undefined)[];
+  /** Its columns' types, as far as they are known. */
+  readonly types: readonly (SqlType<unknown> | undefined)[];
   /** The format. */
   readonly format: "csv" | "text" | "ndjson";
   /** The first line names the columns. */
@@ -71,11 +72,10 @@ export function copyOutOrder(
   return { statement, types, format, header, call: { signal, timeout } };
 }
 
-function typesOf(select: SelectNode): (string | undefined)[] {
+function typesOf(select: SelectNode): (SqlType<unknown> | undefined)[] {
   return select.columns.map((node) => {
-    const type = "type" in node ? node.type : undefined;
-    if (type === undefined || typeof type === "string") return type;
-    return "name" in type ? type.name : undefined;
+    const type = typeOf(node);
+    return type && resolveType(type);
   });
 }
 
@@ -139,7 +139,7 @@ async function* written(
 }
 
 function textOf(
-  type: string | undefined,
+  type: SqlType<unknown> | undefined,
   wire: WireValue,
   dialect: Dialect,
 ): string | null {

@@ -6,16 +6,20 @@
  * @module
  */
 
-import type { WireValue } from "../../sql/wire.ts";
+import type { SqlType, WireValue } from "../../sql/wire.ts";
 
 /** The end of time, which has no zone. */
 const INFINITE: ReadonlySet<WireValue> = new Set(["infinity", "-infinity"]);
 
-/** The text of one value; `type` names that of the column, if it is known. */
-export function sqliteText(type: string | undefined, wire: WireValue): string | null {
+/** The text of one value of a type, if that is known. */
+export function sqliteText(type: SqlType<unknown> | undefined, wire: WireValue): string | null {
   if (wire === null) return null;
   if (wire instanceof Uint8Array) return hex(wire);
-  switch (type) {
+  if (type?.element !== undefined) {
+    const values = type.codec.sqlite.decode(wire) as readonly unknown[];
+    return arrayOut(type.element, values, JSON.parse(wire as string));
+  }
+  switch (type?.name) {
     case "boolean":
       return wire === 0 ? "f" : "t";
     case "double":
@@ -32,6 +36,28 @@ export function sqliteText(type: string | undefined, wire: WireValue): string | 
       return typeof wire === "number" ? numberText(wire) : String(wire);
   }
 }
+
+/**
+ * As PostgreSQL's array_out, which puts quotes only where they are needed. What is an array of its
+ * own tell the `items` as they are stored: a value can be an array, too.
+ */
+function arrayOut(
+  element: SqlType<unknown>,
+  values: readonly unknown[],
+  items: readonly unknown[],
+): string {
+  const parts = values.map((value, i) => {
+    if (value === null) return "NULL";
+    const inner = items[i];
+    if (Array.isArray(inner)) return arrayOut(element, value as readonly unknown[], inner);
+    const text = sqliteText(element, element.codec.sqlite.encode(value, "array"))!;
+    const bare = text !== "" && text.toUpperCase() !== "NULL" && !NEEDS_QUOTES.test(text);
+    return bare ? text : `"${text.replace(/["\\]/g, "\\$&")}"`;
+  });
+  return `{${parts.join(",")}}`;
+}
+
+const NEEDS_QUOTES = /["\\{},\t\n\v\f\r ]/;
 
 /** Every digit of what fits into SQLite's INTEGER; else it was a REAL. */
 function numberText(value: number): string {
