@@ -237,6 +237,17 @@ export class Connection implements AsyncDisposable {
     this.#link.fail(error);
   }
 
+  /**
+   * Refuses what would be sent, without sending anything.
+   *
+   * @throws {PendingRollbackError} `PENDING_ROLLBACK` after a failed statement of the open transaction.
+   * @throws {ClosedError} when it went back to the pool.
+   */
+  assertUsable(): void {
+    const refusal = this.#link.refusal();
+    if (refusal !== undefined) throw refusal;
+  }
+
   /** Takes an advisory lock and keeps this connection for it, for the engine. */
   async advisoryLock(key: string | bigint, options: AdvisoryLockOptions): Promise<AdvisoryLock> {
     const link = this.#link;

@@ -87,6 +87,8 @@ export class SessionCore {
   /** Sends what is pending, if there is something. */
   async flush(connection: Connection, call: CallOptions): Promise<void> {
     if (this.readOnly) return this.assertUnchanged();
+    // Also with nothing to store; and what there is stays to be stored after the rollback.
+    connection.assertUsable();
     const plan = this.work.plan();
     if (plan === undefined) return;
     try {

@@ -426,11 +426,18 @@ export class UnitOfWork {
       if (journal?.has(object)) continue;
       this.#move(object, stateOf(object).mapper, "rollback");
     }
-    for (const [object, note] of journal?.entries() ?? []) this.#restore(object, note);
+    const displaced: object[] = [];
+    for (const [object, note] of journal?.entries() ?? []) this.#restore(object, note, displaced);
+    for (const object of displaced) {
+      const { mapper, key, status } = Managed.stateOf(object) ?? {};
+      if (status !== "persistent" || this.identityMap.of(mapper!).get(key!) === object) continue;
+      // Read of a row that took the place of one that is back.
+      this.#move(object, mapper!, "expunge");
+    }
     this.identityMap.forEach((object) => revert(object, stateOf(object)));
   }
 
-  #restore(object: object, note: Note): void {
+  #restore(object: object, note: Note, displaced: object[]): void {
     const state = Managed.stateOf(object);
     // Forgotten meanwhile, or another session's by now.
     if (state === undefined || (state.owner !== undefined && state.owner !== this.#owner)) return;
@@ -449,7 +456,10 @@ export class UnitOfWork {
     // One that was let go of stays so: what it is now counts as changed, should it be attached.
     if (state.status === "detached" || note.status !== "persistent") return;
     this.#move(object, mapper, "rollback");
-    this.identityMap.of(mapper).set(state.key!, object);
+    const map = this.identityMap.of(mapper);
+    const other = map.get(state.key!);
+    if (other !== undefined) displaced.push(other);
+    map.set(state.key!, object);
     state.shape!.fill(object, state.row!);
   }
 
