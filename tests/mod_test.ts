@@ -57,3 +57,36 @@ Deno.test("every entry point exports exactly the names of public_surface.txt", a
     "if that is on purpose: UPDATE_SURFACE=1 deno test -A tests/mod_test.ts",
   );
 });
+
+/** The part of `deno info --json` that we read. */
+interface ModuleGraph {
+  roots: string[];
+  modules: {
+    specifier: string;
+    dependencies?: { isDynamic?: boolean; code?: { specifier: string } }[];
+  }[];
+}
+
+/** What is loaded together with the root, dynamic imports left out. */
+async function loadedAtOnce(): Promise<string[]> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "mod.ts"],
+    cwd: ROOT,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const { roots, modules } = JSON.parse(new TextDecoder().decode(stdout)) as ModuleGraph;
+  const loaded = new Set(roots);
+  for (const specifier of loaded) {
+    const found = modules.find((module) => module.specifier === specifier);
+    for (const { isDynamic, code } of found?.dependencies ?? []) {
+      if (!isDynamic && code !== undefined) loaded.add(code.specifier);
+    }
+  }
+  return [...loaded];
+}
+
+Deno.test("importing the root loads no driver, and of node: only what is loaded in no time", async () => {
+  const foreign = (await loadedAtOnce()).filter((specifier) => !specifier.startsWith("file:"));
+  // node:fs and node:process take longer to load than all of this package.
+  assertEquals(foreign.sort(), ["node:async_hooks", "node:os", "node:timers"]);
+});

@@ -1,6 +1,5 @@
 /** A database URL → a driver. Every key is known, nothing is taken from the environment. */
 
-import { readFile } from "node:fs/promises";
 import { ConfigError, ConnectError } from "../errors.ts";
 import type {
   CallOptions,
@@ -247,6 +246,8 @@ export function driverOf(url: string | URL): Driver {
 async function withAuthority(config: PostgresConfig, caFile: string): Promise<PostgresConfig> {
   let ca: string;
   try {
+    // Only here: loading it takes longer than all of this package.
+    const { readFile } = await import("node:fs/promises");
     ca = await readFile(caFile, "utf8");
   } catch (cause) {
     throw new ConnectError("The file named by sslrootcert cannot be read", { cause });

@@ -5,7 +5,6 @@
  * @module
  */
 
-import process from "node:process";
 import type { Batches, BatchProgress } from "./batches.ts";
 
 /** Where a bar is drawn: `process.stderr`, `process.stdout`, or what is like them. */
@@ -104,8 +103,14 @@ function shown<R>(batches: Batches<R>, options: ProgressBarOptions): Batches<R> 
 
 const ERASE = "\r\x1b[K";
 
+/** Not by `node:process`: every program would load that at its start. */
+function standardError(): ProgressStream {
+  const { process } = globalThis as { process?: { stderr: ProgressStream } };
+  return process?.stderr ?? { write: () => {} };
+}
+
 function makeBar(options: ProgressBarOptions): ProgressBar {
-  const { label, stream = process.stderr as ProgressStream, interval = 100 } = options;
+  const { label, stream = standardError(), interval = 100 } = options;
   let drawnAt = -Infinity;
   let last: string | undefined;
   const draw = (line: string) => stream.write(`${ERASE}${line}`);
