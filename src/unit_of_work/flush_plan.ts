@@ -313,7 +313,8 @@ function applyLink(
       ? undefined
       : (updates.get(link.parent) ?? Managed.stateOf(link.parent)!).row![parentIndex]);
   if (known !== undefined && !inserts.has(link.parent)) {
-    write(target, index, known);
+    // The same key can stand for another parent by then, and the row have followed the old one.
+    write(target, index, known, updates.get(link.parent)?.changed.includes(parentIndex));
     return;
   }
   // Even where the new parent's key is known, its row has to be there first.
@@ -321,9 +322,9 @@ function applyLink(
   write(target, index, known ?? null);
 }
 
-function write(target: Insert | Update, index: number, wire: WireValue): void {
+function write(target: Insert | Update, index: number, wire: WireValue, again = false): void {
   if ("changed" in target) {
-    const pending = target.pendingKeys.some((key) => key.index === index);
+    const pending = again || target.pendingKeys.some((key) => key.index === index);
     if (target.row[index] === wire && !pending) return;
     if (!target.changed.includes(index)) {
       target.changed.push(index);

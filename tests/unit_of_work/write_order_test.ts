@@ -5,6 +5,7 @@ import {
   createAll,
   type Driver,
   entity,
+  hasMany,
   hasOne,
   integer,
   IntegrityError,
@@ -278,3 +279,50 @@ eachEngine("a deferrable constraint lets rows exchange what takes no null", asyn
   await session.refresh(a);
   assertEquals([a.seat, b.seat], [2, 1]);
 }, { only: ["postgres"] });
+
+class Crate extends entity("crates", {
+  code: text().primaryKey(),
+  jars: hasMany<Jar>("jars.crateCode"),
+}) {}
+
+class Jar extends entity("jars", {
+  id: integer().primaryKey(),
+  crateCode: text().nullable().references("crates.code", { onUpdate: "cascade" }),
+  crate: belongsTo<Crate | null>("crateCode"),
+}) {}
+
+eachEngine("children move between parents whose keys change hands", async ({ target }) => {
+  await using engine = new AsyncEngine(target, { entities: [Crate, Jar] });
+  await createAll(engine);
+  await using session = engine.session();
+  const jar = (id: number) => new Jar({ id });
+  const a = new Crate({ code: "a", jars: [jar(1), jar(2)] });
+  const b = new Crate({ code: "b", jars: [jar(3)] });
+  session.addAll([a, b]);
+  await session.commit();
+  const [inA, inB] = [a.jars as Jar[], b.jars as Jar[]];
+  const stored = async () => {
+    const { rows } = await engine.execute(sql<{ id: number; code: string }>`
+      select id, crate_code as code from jars order by id`);
+    return rows.map(({ id, code }) => `${id}${code}`).join(" ");
+  };
+  // The one that leaves for the crate that is called as its own was: its row says "a" before and after.
+  b.code = "a";
+  a.code = "z";
+  inB.push(inA.shift()!, jar(4));
+  inA.push(inB.shift()!, jar(5));
+  await session.commit();
+  assertEquals(await stored(), "1a 2z 3z 4a 5z");
+  assertEquals(
+    [...inA, ...inB].map(({ id, crateCode }) => `${id}${crateCode}`).sort().join(" "),
+    await stored(),
+  );
+
+  // A new crate takes the name of one that lives on.
+  a.code = "y";
+  session.add(new Crate({ code: "z", jars: [jar(6)] }));
+  inA.push(jar(7));
+  await session.commit();
+  assertEquals(await stored(), "1a 2y 3y 4a 5y 6z 7y");
+  assertEquals(session.dirty, []);
+});
