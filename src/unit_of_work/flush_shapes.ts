@@ -46,12 +46,18 @@ export function insertShape(group: readonly Insert[]): InsertShape {
   };
 }
 
-/** Changed rows that write the same columns. */
+/**
+ * Changed rows that write the same columns. By class and key, whatever was loaded or changed first:
+ * so two flushes lock their rows in the same order.
+ */
 export function groupUpdates(updates: readonly Update[]): Update[][] {
   return groupBy(updates, ({ mapper }) => mapper)
-    .flatMap((group) => groupBy(group, ({ changed }) => changed.join()))
-    // By key, so that two flushes lock their rows in the same order.
-    .map((group) => group.sort((a, b) => compareKeys(a.key, b.key)));
+    .sort(([a], [b]) => a!.mapper.index - b!.mapper.index)
+    .flatMap((group) =>
+      groupBy(group, ({ changed }) => changed.join())
+        .map((some) => some.sort((a, b) => compareKeys(a.key, b.key)))
+        .sort(([a], [b]) => compareKeys(a!.key, b!.key))
+    );
 }
 
 /** How a group of changed rows is updated. */

@@ -13,6 +13,7 @@ import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Association, MappedRelation } from "../mapper/mapper.ts";
 import { firstVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import { compareKeys } from "./flush_shapes.ts";
 import type { FlushTarget } from "./flush_target.ts";
 import { stateOf } from "./journal.ts";
 import type { RelationChange } from "./links.ts";
@@ -72,7 +73,8 @@ export class Memberships {
 export function partMembers(parted: readonly Membership[], target: FlushTarget): Promise<void>[] {
   return groupMembers(parted).map(async (group) => {
     const shape = partShape(group[0]!.relation);
-    const statements = target.dialect.deleteRows(shape, group.map(keysOf));
+    const keys = group.map(keysOf).sort(compareKeys);
+    const statements = target.dialect.deleteRows(shape, keys);
     await Promise.all(statements.map((s) => target.connection.run(s, target.call)));
   });
 }
