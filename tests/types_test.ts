@@ -237,6 +237,11 @@ async function _columnsAreLoadedByName(session: AsyncSession) {
   loaded!.title satisfies string;
   // @ts-expect-error not loaded
   loaded!.shout.length;
+  (await lazy(part).body)?.length;
+  (await lazy(part).scan).length;
+  (await lazy(part).author).name satisfies string;
+  // @ts-expect-error it is loaded
+  lazy(part).title;
   const both = await notes.only("title").selectin("author", (q) => q.only("name")).one();
   both.author.name satisfies string;
   both.title satisfies string;

@@ -16,13 +16,14 @@ import type { Loader } from "./selectin.ts";
 /**
  * Loads the columns of a choice of `mapper` for the objects that lack any, with one statement.
  *
- * @throws {NoResultError} when a row is no longer there.
+ * @throws {NoResultError} when the row of one that is `needed` is no longer there.
  */
 export async function loadColumns(
   objects: readonly object[],
   mapper: Mapper,
   choice: ColumnChoice,
   loader: Loader,
+  needed: (object: object) => boolean,
 ): Promise<void> {
   const lacking = objects.filter((object) =>
     choice.names.some((name) => !Object.hasOwn(object, name))
@@ -36,7 +37,7 @@ export async function loadColumns(
     unfiltered: mapper.source.filters?.map(({ name }) => name),
   });
   const found = new Set(hydrate(mapper, rows, loader, choice));
-  const gone = lacking.find((object) => !found.has(object));
+  const gone = lacking.find((object) => needed(object) && !found.has(object));
   if (gone === undefined) return;
   throw new NoResultError(`${mapper.describe(gone)} is no longer there`, {
     hint: "Somebody else deleted it; session.expunge() lets go of it",

@@ -6,12 +6,21 @@
 
 import { setRelation } from "../mapper/define.ts";
 import { Managed } from "../mapper/instance_state.ts";
-import { sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
+import { membersOf, sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
 
-/** True if the object has all of a relation: loaded without refinement, or assigned. */
+/**
+ * True if the object has all of a relation: loaded without refinement, or assigned, and no object in
+ * it lacks columns.
+ */
 export function isLoaded(object: object, property: string): boolean {
   return Object.hasOwn(object, property) &&
-    Managed.stateOf(object)?.partial?.has(property) !== true;
+    Managed.stateOf(object)?.partial?.has(property) !== true &&
+    !membersOf((object as Record<string, unknown>)[property]).some(lacksColumns);
+}
+
+/** True if the object was loaded with some of its columns only. */
+export function lacksColumns(object: object): boolean {
+  return Managed.is(object) && Managed.stateOf(object)?.shape?.sparse === true;
 }
 
 /**

@@ -5,24 +5,30 @@
  */
 
 import { DetachedInstanceError, InputError } from "../errors.ts";
+import { chooseColumns } from "../loading/columns.ts";
 import { addPath, noPaths } from "../loading/paths.ts";
 import { isLoaded } from "../loading/related.ts";
-import { Managed } from "../mapper/instance_state.ts";
-import type { Declarations, RelationNames, Unloaded } from "../mapper/types.ts";
+import { type InstanceState, Managed } from "../mapper/instance_state.ts";
+import type { Declarations, Deferred, RelationNames, Unloaded } from "../mapper/types.ts";
 import { describe } from "../sql/expression.ts";
-import type { SessionOwner } from "./session_core.ts";
+import type { RelationLoader, SessionOwner } from "./session_core.ts";
 
-/** The relations of an entity as promises. */
-export type Lazy<E> = {
-  readonly [K in RelationNames<Declarations<E>> & keyof Declarations<E>]: Promise<
-    Exclude<Declarations<E>[K], Unloaded>
-  >;
-};
+/** The relations of an entity as promises, and the columns it may lack. */
+export type Lazy<E> =
+  & {
+    readonly [K in RelationNames<Declarations<E>> & keyof Declarations<E>]: Promise<
+      Exclude<Declarations<E>[K], Unloaded>
+    >;
+  }
+  & {
+    readonly [K in keyof E as Deferred extends E[K] ? K : never]: Promise<Exclude<E[K], Deferred>>;
+  };
 
 /**
- * The relations of an object as promises: `await lazy(author).books`.
+ * The relations of an object as promises: `await lazy(author).books`. And its columns that are
+ * deferred, or were left out by `only()`: `await lazy(author).bio`.
  *
- * A relation that is not loaded is loaded for all objects that came with this one, from the same
+ * What is not loaded is loaded for all objects that came with this one, from the same
  * query or the same relation, so that a loop over them costs one statement and not one a turn. One
  * that is loaded costs none.
  *
@@ -75,16 +81,27 @@ async function related(object: object, property: string): Promise<unknown> {
   const state = Managed.stateOf(object);
   const read = (): unknown => (object as Record<string, unknown>)[property];
   if (state === undefined) return read();
+  if (state.mapper.reads(property)) {
+    if (Object.hasOwn(object, property)) return read();
+    const { mapper, mapper: { root } } = state;
+    const declaring = root.reads(property) ? root : mapper;
+    const choice = chooseColumns(declaring, [property], false, "lazy()");
+    await loaderOf(state, property, `.only("${property}") or .undefer("${property}")`)
+      .loadForPeers(object, noPaths, { mapper: declaring, choice });
+    return read();
+  }
   const tree = addPath(noPaths, state.mapper, property);
   if (tree.size > 0 && !isLoaded(object, property)) {
-    const { loader } = (state.owner ?? {}) as Partial<SessionOwner>;
-    if (loader === undefined) {
-      throw new DetachedInstanceError(
-        `"${state.mapper.name}.${property}" was not loaded, and its object has no session`,
-        { hint: `Load it with .selectin("${property}") while the session is open` },
-      );
-    }
-    await loader.loadForPeers(object, tree);
+    await loaderOf(state, property, `.selectin("${property}")`).loadForPeers(object, tree);
   }
   return read();
+}
+
+function loaderOf(state: InstanceState, property: string, how: string): RelationLoader {
+  const { loader } = (state.owner ?? {}) as Partial<SessionOwner>;
+  if (loader !== undefined) return loader;
+  throw new DetachedInstanceError(
+    `"${state.mapper.name}.${property}" was not loaded, and its object has no session`,
+    { hint: `Load it with ${how} while the session is open` },
+  );
 }

@@ -10,6 +10,7 @@ import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { hydrate, type HydrationTarget } from "../loading/hydrate.ts";
 import { build, folds, type Joined, joinPaths } from "../loading/joined.ts";
+import { lacksColumns } from "../loading/related.ts";
 import { selectAll } from "../loading/select.ts";
 import { type Loader, loadPaths, loadRest } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
@@ -297,7 +298,8 @@ export class Reader implements QueryRunner {
     if (options.lock === undefined) {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
-      if (known !== undefined && !this.#core.work.takeExpired(known)) {
+      const fresh = known !== undefined && !this.#core.work.takeExpired(known);
+      if (fresh && !lacksColumns(known)) {
         // Objects of one table share their identities, and this can be of another class.
         return Promise.resolve(known instanceof mapper.entityClass ? [known] : []);
       }

@@ -6,7 +6,6 @@
 
 import { InputError, InstanceStateError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
-import type { ColumnChoice } from "../loading/columns.ts";
 import { countRelated } from "../loading/counts.ts";
 import { loadColumns } from "../loading/missing_columns.ts";
 import { type PathTree, type Refinement, relationsOf } from "../loading/paths.ts";
@@ -14,7 +13,7 @@ import { type Loader, loadPaths } from "../loading/selectin.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
 import { settle } from "../util/settle.ts";
-import type { RelationLoader, SessionCore } from "./session_core.ts";
+import type { RelationLoader, SessionCore, WantedColumns } from "./session_core.ts";
 
 /**
  * The relation to be counted.
@@ -43,31 +42,38 @@ export class Relations implements RelationLoader {
    * Loads what of a tree and of some columns is not loaded yet. When nothing is missing, nothing is
    * sent.
    */
-  load(
-    objects: readonly object[],
-    tree: PathTree,
-    columns?: { readonly mapper: Mapper; readonly choice: ColumnChoice },
-  ): Promise<void> {
-    return this.#inTurn(async (loader) => {
+  load(objects: readonly object[], tree: PathTree, columns?: WantedColumns): Promise<void> {
+    return this.#inTurn((loader) => {
       for (const object of objects) this.#assertManaged(object);
-      if (columns === undefined) return await this.#load(objects, tree, loader);
-      await settle([
-        loadColumns(objects, columns.mapper, columns.choice, loader),
-        this.#load(objects, tree, loader),
-      ]);
+      return this.#load(objects, tree, loader, columns, () => true);
     });
   }
 
-  /** Loads one relation of an object, and of those that one result gave along with it. */
-  loadForPeers(object: object, tree: PathTree): Promise<void> {
+  /** Loads a relation or columns of an object, and of those that one result gave along with it. */
+  loadForPeers(object: object, tree: PathTree, columns?: WantedColumns): Promise<void> {
     return this.#inTurn((loader) => {
       this.#assertManaged(object);
       const peers = Managed.stateOf(object)!.peers?.filter((peer) => this.#isManaged(peer)) ?? [];
-      return this.#load([object, ...peers], tree, loader);
+      return this.#load([object, ...peers], tree, loader, columns, (needed) => needed === object);
     });
   }
 
-  async #load(objects: readonly object[], tree: PathTree, loader: Loader): Promise<void> {
+  async #load(
+    objects: readonly object[],
+    tree: PathTree,
+    loader: Loader,
+    columns?: WantedColumns,
+    needed: (object: object) => boolean = () => true,
+  ): Promise<void> {
+    if (columns !== undefined) {
+      const { mapper, choice } = columns;
+      const having = objects.filter((object) => object instanceof mapper.entityClass);
+      await settle([
+        loadColumns(having, mapper, choice, loader, needed),
+        this.#load(objects, tree, loader),
+      ]);
+      return;
+    }
     const added: object[] = [];
     try {
       await loadPaths(objects, tree, { ...loader, onlyMissing: true, added });

@@ -10,8 +10,10 @@ import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { writeRefused } from "../engine/read_only.ts";
+import type { ColumnChoice } from "../loading/columns.ts";
 import type { PathTree } from "../loading/paths.ts";
 import type { InstanceOwner } from "../mapper/instance_state.ts";
+import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
 import type { SessionStream } from "./session_stream.ts";
@@ -43,10 +45,18 @@ export interface SessionContext {
   readonly registry: Registry;
 }
 
+/** Columns that objects are to have. */
+export interface WantedColumns {
+  /** The class that declares them. */
+  readonly mapper: Mapper;
+  /** Which ones. */
+  readonly choice: ColumnChoice;
+}
+
 /** Loads relations of objects that the session has already. */
 export interface RelationLoader {
-  /** Loads one relation of an object, and of those that one result gave along with it. */
-  loadForPeers(object: object, tree: PathTree): Promise<void>;
+  /** Loads a relation or columns of an object, and of those that one result gave along with it. */
+  loadForPeers(object: object, tree: PathTree, columns?: WantedColumns): Promise<void>;
 }
 
 /** What the objects of a session know of it. */

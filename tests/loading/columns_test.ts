@@ -13,6 +13,7 @@ import {
   inspect,
   integer,
   json,
+  lazy,
   NoResultError,
   NotLoadedError,
   subclass,
@@ -233,6 +234,44 @@ eachEngine("session.load() loads columns: one statement for all objects that lac
   await assertRejects(() => other.load([gone!], "notes"), NoResultError, "Volume 4");
   await assertRejects(() => other.load([gone!], "nots" as "notes"), InputError, "nots");
   await session.rollback();
+});
+
+eachEngine("lazy() loads a column for all that came along, get() and load() whole objects", async ({
+  target,
+}) => {
+  await using engine = await open(target);
+  await using session = engine.session();
+  const parts = await session.query(Volume).orderBy((v) => v.id.asc()).only("title").all();
+  let statements = await sent(engine, async () => {
+    const notes: unknown[] = [];
+    for (const part of parts) notes.push(await lazy(part).notes, (await lazy(part).scan)?.[0]);
+    assertEquals(notes.slice(0, 6), ["n", 1, "n", 2, "n", undefined]);
+  });
+  assertEquals(statements.length, 4, "one for each column and class");
+  await using second = engine.session();
+  const [gone, there] = await second.query(Volume).orderBy((v) => v.id.asc()).only("id").all();
+  await session.bulkDelete(Volume, [1]);
+  assertEquals(await lazy(there!).notes, "n", "though another row is gone");
+  await assertRejects(() => lazy(gone!).notes, NoResultError, "Volume 1");
+
+  await using other = engine.session();
+  const [bare] = await other.query(Volume).where((v) => v.id.eq(2)).only("title").all();
+  statements = await sent(engine, async () => {
+    const whole = await other.get(Volume, 2);
+    assertStrictEquals<unknown>(whole, bare);
+    assertEquals([whole!.notes, whole!.shout], ["n", "A2"]);
+    await other.get(Volume, 2);
+  });
+  assertEquals(statements.length, 1);
+  const shelves = await other.query(Shelf).orderBy((s) => s.id.asc())
+    .selectin("volumes", (q) => q.only("title")).all();
+  statements = await sent(engine, async () => {
+    const loaded = await other.load(shelves as unknown as Shelf[], "volumes");
+    assertEquals(loaded.map((s) => s.volumes.map((v) => v.notes)), [["n", "n"], ["n", "n", "n"]]);
+    await other.load(shelves as unknown as Shelf[], "volumes");
+  });
+  assertEquals(statements.length, 1);
+  assertEquals(other.dirty, []);
 });
 
 eachEngine("a refinement loads some columns of related objects, either way", async ({ target }) => {
