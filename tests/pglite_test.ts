@@ -15,7 +15,8 @@ async function filesWithEachEngine(): Promise<URL[]> {
       const found = new URL(isDirectory ? `${name}/` : name, folder);
       if (isDirectory) folders.push(found);
       else if (/_test\.tsx?$/.test(name) && found.href !== import.meta.url) {
-        if ((await Deno.readTextFile(found)).includes("each_engine.ts")) files.push(found);
+        // Scenarios come to it by way of their own support.
+        if (/each_engine\.ts|\bscenarios\(/.test(await Deno.readTextFile(found))) files.push(found);
       }
     }
   }
