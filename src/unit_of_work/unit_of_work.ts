@@ -8,7 +8,6 @@
 import { InstanceStateError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
-import { setRelation } from "../mapper/define.ts";
 import { type InstanceOwner, type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
@@ -31,6 +30,7 @@ import { cascaded, leaving, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { Memberships } from "./membership.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
+import { revert } from "./revert.ts";
 import { move, nextOf, type Request, type Standing, type Step } from "./states.ts";
 import { type Followers, followRows } from "./statements.ts";
 
@@ -611,30 +611,4 @@ function assertWritable({ readOnly, name }: Mapper, verb: string): void {
     hint: "Change the tables behind it, or leave out readOnly in its entity()",
     code: "READ_ONLY_ENTITY",
   });
-}
-
-/** Undoes what was assigned since the snapshot: columns, collections and references. */
-function revert(object: object, state: InstanceState): void {
-  if (state.shape!.changes(object, state.row!) !== null) state.shape!.fill(object, state.row!);
-  if (state.related === undefined) return;
-  for (const { property } of state.mapper.relations.values()) {
-    if (!Object.hasOwn(object, property)) continue;
-    const properties = object as Record<string, unknown>;
-    if (!state.related.has(property)) {
-      delete properties[property];
-      continue;
-    }
-    const before = state.related.get(property);
-    const now = properties[property];
-    if (!Array.isArray(before)) setRelation(object, property, before);
-    else setRelation(object, property, restored(now, before));
-  }
-}
-
-/** The same array where there is one, with its members of then: programs may hold on to it. */
-function restored(now: unknown, before: readonly unknown[]): unknown[] {
-  if (!Array.isArray(now)) return [...before];
-  now.length = before.length;
-  before.forEach((member, i) => now[i] = member);
-  return now;
 }

@@ -144,7 +144,30 @@ class Word2 extends entity("слова", {
   next: belongsTo<Word2 | null>("nextId"),
 }) {}
 
+/** Between two owners, each of whom takes it along. */
+class Member extends entity("members", {
+  groupId: integer().primaryKey().references("groups.id", { onDelete: "cascade" }),
+  personId: integer().primaryKey().references("persons.id", { onDelete: "cascade" }),
+  since: text().default("today"),
+  group: belongsTo<Group>("groupId"),
+  person: belongsTo<Human>("personId"),
+}) {}
+
+class Group extends entity("groups", {
+  id: integer().primaryKey(),
+  members: hasMany<Member>("members.groupId", { cascade: "all-orphans" }),
+}) {}
+
+class Human extends entity("persons", {
+  id: integer().primaryKey(),
+  name: text().default(""),
+  members: hasMany<Member>("members.personId", { cascade: "all-orphans" }),
+}) {}
+
 const ENTITIES = [
+  Member,
+  Group,
+  Human,
   User,
   Address,
   Badge,
@@ -936,6 +959,131 @@ scenarios("unit of work: rows that are replaced or gone", ENTITIES, (scenario) =
     assertEquals(session.deleted, [user]);
     await session.commit();
     assertEquals(await session.query(User).count(), 0);
+  });
+
+  scenario(
+    "rows of three levels that are linked by keys alone are read as a graph",
+    async (context) => {
+      const { session, engine } = context;
+      session.addAll([
+        new Page({ id: 1, folderId: 1234, authorId: 9 }),
+        new Page({ id: 2, folderId: 1234 }),
+        new Address({ email: "a", userId: 9 }),
+        new User({ id: 9, name: "u" }),
+        new Folder({ id: 1234, name: "f" }),
+      ]);
+      await session.commit();
+      await using other = engine.session();
+      const folder = await other.query(Folder).selectin("pages.author.addresses").one();
+      assertEquals(folder.pages.map((p) => p.author?.addresses[0]?.email ?? null), ["a", null]);
+    },
+  );
+
+  scenario("a child's key may be given along with its parent's, if they are the same", async ({
+    session,
+  }) => {
+    session.add(new Person({ nick: "ant", site: new Site({ nick: "ant", url: "u" }) }));
+    await session.commit();
+    assertEquals(await session.query(Site).select((s) => s.nick).all(), ["ant"]);
+  });
+
+  scenario(
+    "an object that was only read is not written when another refers to it",
+    async (context) => {
+      const { session, engine } = context;
+      session.add(new User({ name: "u" }));
+      await session.commit();
+      await using other = engine.session();
+      const user = await other.query(User).one();
+      other.add(new Address({ email: "a", userId: user.id }));
+      const statements = await sent(engine, () => other.commit());
+      assertEquals(statements.map((text) => text.split(" ", 1)[0]), ["insert"]);
+    },
+  );
+
+  scenario(
+    "keys of two classes that look the same are not taken for each other",
+    async (context) => {
+      const { session } = context;
+      const folder = new Folder({ id: 1, name: "f", pages: [], labels: [] });
+      session.add(folder);
+      await session.commit();
+      await session.begin(() => {
+        session.add(new Label({ id: 1, name: "l" }));
+        session.delete(folder);
+      });
+      assertEquals([await session.query(Folder).count(), await session.query(Label).count()], [
+        0,
+        1,
+      ]);
+      assertEquals(await session.get(Folder, 1), undefined);
+      assertEquals((await session.getOrFail(Label, 1)).name, "l");
+    },
+  );
+
+  scenario(
+    "a row between two owners is changed by its composite key, however loaded",
+    async (c) => {
+      const { session, engine } = c;
+      session.add(
+        new Group({ id: 1, members: [new Member({ person: new Human({ id: 2 }) })] }),
+      );
+      await session.commit();
+      const paths = [["members"], ["members.person"], ["members.person", "members.group"]] as const;
+      for (const [i, some] of paths.entries()) {
+        await using other = engine.session();
+        const group = await other.query(Group).selectin(...some).one();
+        const [member] = members(group.members);
+        member!.since = `${i}`;
+        assertEquals((await sent(engine, () => other.commit())).length, 1);
+        assertEquals(await other.query(Member).select((m) => m.since).all(), [`${i}`]);
+      }
+    },
+  );
+
+  scenario("a row between two owners is an orphan when one of them drops it", async (context) => {
+    const { session, engine } = context;
+    session.add(
+      new Group({ id: 1, members: [new Member({ person: new Human({ id: 2 }) })] }),
+    );
+    await session.commit();
+    await using other = engine.session();
+    const group = await other.query(Group).selectin("members").one();
+    const human = await other.query(Human).selectin("members").one();
+    human.members = [];
+    await other.commit();
+    assertEquals(await sent(engine, () => other.commit()), []);
+    assertEquals([await other.query(Member).count(), group.members], [0, []]);
+  });
+
+  scenario("one owner goes with what is between, and then the other one", async ({ session }) => {
+    const [group, human] = [new Group({ id: 1 }), new Human({ id: 2 })];
+    const member = new Member({ group, person: human });
+    session.add(member);
+    await session.commit();
+    session.delete(group);
+    await session.commit();
+    assertEquals(inspect(member).status, "detached");
+    human.name = "new";
+    await session.commit();
+    session.delete(human);
+    await session.commit();
+    assertEquals([await session.query(Human).count(), await session.query(Member).count()], [0, 0]);
+  });
+
+  scenario("what the database makes up reaches the right object, whatever the keys' order", async ({
+    session,
+  }) => {
+    const things = [5, 4, 3, 2, 1].map((id) => new Thing({ id, code: `code ${id}` }));
+    session.addAll(things);
+    await session.commit();
+    for (const [i, thing] of things.entries()) {
+      assertEquals([thing.id, thing.label], [5 - i, "label"]);
+      thing.counter = thing.id * 10;
+    }
+    await session.commit();
+    const found = await session.query(Thing).orderBy((t) => t.id.asc()).all();
+    assertEquals(found.map((t) => t.counter), [10, 20, 30, 40, 50]);
   });
 
   scenario("a second commit sends nothing", async ({ session, engine }) => {
