@@ -89,7 +89,7 @@ export interface DriverConnection {
    * for the one before to be answered, none feels another's failure, and past its `timeout` it is
    * cancelled only where that can hit no other. Absent where statements cannot travel together.
    */
-  runShared?(statement: DriverStatement, timeout?: number): Promise<DriverResult>;
+  runShared?(statement: DriverStatement, options?: CallOptions): Promise<DriverResult>;
 
   /** Begins a transaction. May be followed by further calls without waiting. */
   begin(options?: BeginOptions, call?: CallOptions): Promise<void>;

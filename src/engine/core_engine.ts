@@ -101,8 +101,9 @@ export class CoreEngine implements AsyncDisposable {
     };
     this.#pool = this.#makePool();
     this.pool = { status: () => this.#pool.status() };
-    if (settings.shareConnections && driver.defaultPool === "queue") {
-      this.#lanes = new Lanes(() => this.#borrowForLane(), this.#pool.status().limit);
+    const { limit } = this.#pool.status();
+    if (settings.shareConnections && driver.dialect === "postgres" && limit > 1) {
+      this.#lanes = new Lanes(() => this.#borrowForLane(), limit);
     }
     if (settings.echo !== false) this.#startEcho(settings.echo);
   }
@@ -152,19 +153,38 @@ export class CoreEngine implements AsyncDisposable {
     return lease === undefined ? undefined : this.#lend(lease, 0);
   }
 
-  /** Reads may travel together, for the layers above. */
+  /** Reads are to travel together, for the layers above: where few are under way, each goes alone. */
   get shares(): boolean {
-    return this.#lanes !== undefined;
+    return this.#lanes !== undefined && this.#pool.checkedOut >= this.#lanes.most;
   }
 
   /**
    * Runs one read together with those of others, for the layers above: a plain SELECT of ours, with no
-   * limits of its own. Undefined where it needs a connection to itself.
+   * time of its own. Undefined where it needs a connection to itself.
    */
-  share(statement: DriverStatement): Promise<DriverResult | undefined> | undefined {
+  share(
+    statement: DriverStatement,
+    signal?: AbortSignal,
+  ): Promise<DriverResult | undefined> | undefined {
     if (this.#lanes === undefined || this.#disposed !== undefined) return undefined;
     // What sends something past an open transaction is to be noticed, not to be helped
-    return heldHere().length > 0 ? undefined : this.#lanes.run(statement);
+    if (heldHere().length > 0) return undefined;
+    return this.#lanes.takes(statement)
+      ? this.#lanes.run(statement, signal)
+      : this.#tryOut(this.#lanes, statement, signal);
+  }
+
+  /** Runs a read by itself, to see how long it takes. */
+  async #tryOut(
+    lanes: Lanes,
+    statement: DriverStatement,
+    signal: AbortSignal | undefined,
+  ): Promise<DriverResult> {
+    await using connection = await this.connect({ signal });
+    const started = performance.now();
+    const result = await connection.run(statement, { signal });
+    lanes.learn(statement, performance.now() - started);
+    return result;
   }
 
   async #borrowForLane(): Promise<Link> {

@@ -3,9 +3,10 @@
  * for itself. A lane is a lease like any other, held while reads are on it and given back with the
  * last of them, so that nothing has to know of lanes to count, to dispose or to look for leaks.
  *
- * What must hold: only reads that ask for no limits of their own take a lane, so nothing can be lost
- * half-way and nobody's signal can hit a neighbour. None is sent behind one that is known to be slow;
- * those sent just before that was known wait for it. Lanes take half of the pool at most, and each is
+ * What must hold: only reads take a lane, so nothing can be lost half-way. Nobody's signal hits a
+ * neighbour: the driver asks the server to stop only when all that are in flight on a connection were
+ * given up. None has a time of its own. Each was quick when it ran last, and none is sent behind one
+ * that turns out to be slow; those sent just before that was known wait for it. Lanes take half of the pool at most, and each is
  * given back from time to time, whatever its traffic.
  */
 
@@ -13,13 +14,15 @@ import type { DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Link } from "./link.ts";
 
 /** Reads in flight on one lane. */
-const DEPTH = 8;
+const DEPTH = 16;
 /** Lanes at the same time. More do not help: the server has its processors, and so have we. */
-const MOST = 4;
+const MOST = Math.min(4, Math.max(2, navigator.hardwareConcurrency));
 /** Where nothing was answered for so long, in milliseconds, nothing more is sent or waits. */
 const SLOW = 20;
 /** A lane older than this, in milliseconds, is given back, to be recycled and for those who wait. */
 const AGE = 1_000;
+/** So many texts are known to be quick; then it is learnt anew. */
+const KNOWN = 1_000;
 
 interface Lane {
   readonly link: Link;
@@ -31,6 +34,7 @@ interface Lane {
 
 interface Waiting {
   readonly statement: DriverStatement;
+  readonly signal: AbortSignal | undefined;
   /** Its result; or undefined: it is to borrow a connection of its own. */
   readonly resolve: (result: Promise<DriverResult> | undefined) => void;
 }
@@ -38,8 +42,11 @@ interface Waiting {
 /** The lanes of one engine. */
 export class Lanes {
   readonly #borrow: () => Promise<Link>;
-  readonly #most: number;
+  /** Lanes there can be. */
+  readonly most: number;
   readonly #lanes: Lane[] = [];
+  /** Texts that took less than `SLOW` when they ran last. */
+  readonly #quick = new Set<string>();
   #opening = 0;
   /** In order of arrival, from `#head` on. */
   #waiting: Waiting[] = [];
@@ -51,45 +58,65 @@ export class Lanes {
   /** `borrow` lends a connection; `connections` is how many there can be. */
   constructor(borrow: () => Promise<Link>, connections: number) {
     this.#borrow = borrow;
-    this.#most = Math.min(MOST, Math.floor(connections / 2));
+    this.most = Math.min(MOST, Math.floor(connections / 2));
+  }
+
+  /** Whether a read can be expected to hold nobody up. */
+  takes({ text }: DriverStatement): boolean {
+    return this.#quick.has(text);
+  }
+
+  /** Learns how long a read took, in milliseconds. */
+  learn({ text }: DriverStatement, ms: number): void {
+    if (ms >= SLOW) return void this.#quick.delete(text);
+    if (this.#quick.size >= KNOWN && !this.#quick.has(text)) this.#quick.clear();
+    this.#quick.add(text);
   }
 
   /** Runs a read on a lane. Undefined if it should have a connection to itself instead. */
-  run(statement: DriverStatement): Promise<DriverResult | undefined> {
-    if (this.#most === 0) return Promise.resolve(undefined);
+  run(statement: DriverStatement, signal?: AbortSignal): Promise<DriverResult | undefined> {
     if (this.#head === this.#waiting.length) {
       const lane = this.#roomiest(performance.now());
       if (lane !== undefined && (lane.flying < DEPTH / 2 || !this.#canOpen())) {
-        return this.#fly(lane, statement);
+        return this.#fly(lane, statement, signal);
       }
     }
     if (this.#canOpen()) void this.#open();
     this.#timer ??= setTimeout(() => this.#look(), SLOW);
-    return new Promise((resolve) => this.#waiting.push({ statement, resolve }));
+    return new Promise((resolve) => this.#waiting.push({ statement, signal, resolve }));
   }
 
   #canOpen(): boolean {
-    return this.#lanes.length + this.#opening < this.#most;
+    return this.#lanes.length + this.#opening < this.most;
   }
 
   #roomiest(now: number): Lane | undefined {
     let best: Lane | undefined;
     for (const lane of this.#lanes) {
-      if (this.#takes(lane, now) && (best === undefined || lane.flying < best.flying)) best = lane;
+      if (this.#hasRoom(lane, now) && (best === undefined || lane.flying < best.flying)) {
+        best = lane;
+      }
     }
     return best;
   }
 
-  #takes(lane: Lane, now: number): boolean {
+  #hasRoom(lane: Lane, now: number): boolean {
     return lane.flying < DEPTH && now - lane.moved < SLOW && now - lane.since < AGE &&
       lane.link.driver.lost === undefined;
   }
 
-  #fly(lane: Lane, statement: DriverStatement): Promise<DriverResult> {
+  #fly(
+    lane: Lane,
+    statement: DriverStatement,
+    signal: AbortSignal | undefined,
+  ): Promise<DriverResult> {
     lane.flying++;
-    return lane.link.share(statement).finally(() => {
+    return lane.link.share(statement, signal).finally(() => {
       lane.flying--;
-      lane.moved = performance.now();
+      const now = performance.now();
+      // What it waited for before was answered then
+      if (now - lane.moved >= SLOW) this.learn(statement, now - lane.moved);
+      lane.moved = now;
       this.#serve(lane);
     });
   }
@@ -97,9 +124,9 @@ export class Lanes {
   /** Gives a lane to those who wait; without any it goes back to the pool. */
   #serve(lane: Lane): void {
     const now = performance.now();
-    while (this.#head < this.#waiting.length && this.#takes(lane, now)) {
-      const { statement, resolve } = this.#waiting[this.#head++]!;
-      resolve(this.#fly(lane, statement));
+    while (this.#head < this.#waiting.length && this.#hasRoom(lane, now)) {
+      const { statement, signal, resolve } = this.#waiting[this.#head++]!;
+      resolve(this.#fly(lane, statement, signal));
     }
     if (this.#head > 1_000 || this.#head === this.#waiting.length) {
       this.#waiting.splice(0, this.#head);

@@ -143,11 +143,12 @@ export class Link {
   }
 
   /** Runs a read that may travel together with others. The connection must be able to. */
-  share(statement: DriverStatement): Promise<DriverResult> {
+  share(statement: DriverStatement, signal: AbortSignal | undefined): Promise<DriverResult> {
     const refusal = this.refusal();
     if (refusal !== undefined) return caught(Promise.reject(refusal));
     this.#note(statement);
-    const run = () => this.driver.runShared!(statement, this.context.call.timeout);
+    const { timeout } = this.context.call;
+    const run = () => this.driver.runShared!(statement, { signal, timeout });
     if (!this.context.events.has("statement")) return run();
     return caught(this.#observe(statement, run, (r) => r.rowCount));
   }

@@ -67,9 +67,10 @@ export interface EngineOptions {
   keepIdempotencyKeys?: number | undefined;
   /**
    * PostgreSQL: reads of many sessions, outside of transactions and streams, travel together on few
-   * connections instead of borrowing one each. Only queries for objects without a limit of their own
-   * (`signal`, `timeout`) and without a lock. None is sent behind one that takes longer than 20 ms, but
-   * those sent before that was known wait for it. Default false.
+   * connections instead of borrowing one each, which is about twice as fast under load. Only queries for
+   * objects, without a `timeout` of their own and without a lock, that took less than 20 ms when they
+   * ran last. None is sent behind one that turns out to be slower, but those sent before that was known
+   * wait for it; and one that is given up by its signal ends when its neighbours do. Default true.
    */
   shareConnections?: boolean | undefined;
 }
@@ -179,7 +180,7 @@ export function engineSettings(
     escape: own.escape ?? "warn",
     transactionWarnAfter: own.transactionWarnAfter ?? 30_000,
     keepIdempotencyKeys: own.keepIdempotencyKeys ?? 7 * 24 * 3_600_000,
-    shareConnections: own.shareConnections ?? false,
+    shareConnections: own.shareConnections ?? true,
   };
   if (settings.poolSize + settings.maxOverflow === 0) {
     throw new ConfigError('The options "poolSize" and "maxOverflow" are both 0', {

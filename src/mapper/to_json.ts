@@ -24,11 +24,13 @@ export function toJson(object: object, definition: Definition): unknown {
 function copy(object: object, ancestors: Set<object>): unknown {
   ancestors.add(object);
   const result: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(object)) {
-    if (Array.isArray(value)) {
-      result[key] = value.filter((item) => !ancestors.has(item)).map((item) =>
-        part(item, ancestors)
-      );
+  for (const key of Object.keys(object)) {
+    const value = (object as Record<string, unknown>)[key];
+    if (typeof value !== "object" || value === null) {
+      result[key] = typeof value === "bigint" ? value.toString() : value;
+    } else if (Array.isArray(value)) {
+      const parts: unknown[] = result[key] = [];
+      for (const item of value) if (!ancestors.has(item)) parts.push(part(item, ancestors));
     } else if (!ancestors.has(value)) {
       result[key] = part(value, ancestors);
     }
@@ -39,6 +41,7 @@ function copy(object: object, ancestors: Set<object>): unknown {
 
 function part(value: unknown, ancestors: Set<object>): unknown {
   if (typeof value === "bigint") return value.toString();
+  if (typeof value !== "object" || value === null) return value;
   if (value instanceof Uint8Array) return base64(value);
   if (Managed.is(value)) return copy(value, ancestors);
   return isGroup(value)
@@ -47,9 +50,8 @@ function part(value: unknown, ancestors: Set<object>): unknown {
 }
 
 /** A plain object that holds what JSON cannot: a group of columns. */
-function isGroup(value: unknown): value is object {
-  return typeof value === "object" && value !== null &&
-    Object.getPrototypeOf(value) === Object.prototype &&
+function isGroup(value: object): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype &&
     Object.values(value).some((item) => typeof item === "bigint" || item instanceof Uint8Array);
 }
 

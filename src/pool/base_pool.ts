@@ -471,6 +471,10 @@ export abstract class BasePool<T> implements Pool<T> {
 
   // --- telling -----------------------------------------------------------------------------------
 
+  get checkedOut(): number {
+    return this.#lent.size;
+  }
+
   status(): PoolStatus {
     return {
       limit: this.#shape.limit,

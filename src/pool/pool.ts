@@ -163,6 +163,8 @@ export interface Pool<T> extends AsyncDisposable {
   acquire(options?: PoolAcquireOptions<T>): Promise<Lease<T>>;
   /** Borrows one if that needs no waiting: an idle one that needs no test. */
   tryAcquire(): Lease<T> | undefined;
+  /** How many are lent. */
+  readonly checkedOut: number;
   /** How things stand. */
   status(): PoolStatus;
   /**

@@ -21,7 +21,10 @@ export interface ConnectionSource {
   /** Reads may travel together with those of other sessions. */
   readonly shares: boolean;
   /** Runs a read without lending a connection, if that can be. */
-  share(statement: DriverStatement): Promise<DriverResult | undefined> | undefined;
+  share(
+    statement: DriverStatement,
+    signal?: AbortSignal,
+  ): Promise<DriverResult | undefined> | undefined;
 }
 
 /** Runs statements, on a connection or among those of others. */
@@ -97,7 +100,7 @@ export class Turnstile {
 
   /** A read with these limits may travel together with those of other sessions. */
   shares(call: CallOptions): boolean {
-    return this.#source.shares && call.signal === undefined && call.timeout === undefined;
+    return this.#source.shares && call.timeout === undefined;
   }
 
   /**
@@ -112,7 +115,9 @@ export class Turnstile {
       const alone = (statement: DriverStatement, limits: CallOptions): Promise<DriverResult> =>
         borrow().then((connection) => connection.run(statement, limits));
       const run = (statement: DriverStatement, limits = call): Promise<DriverResult> => {
-        const shared = this.#connection === undefined ? this.#source.share(statement) : undefined;
+        const shared = this.#connection === undefined
+          ? this.#source.share(statement, limits.signal)
+          : undefined;
         if (shared === undefined) return alone(statement, limits);
         return shared.then((result) => result ?? alone(statement, limits));
       };

@@ -96,12 +96,11 @@ export class PostgresConnection implements DriverConnection {
   }
 
   /** Runs one read that may travel together with others of its kind. */
-  runShared(statement: DriverStatement, timeout?: number): Promise<DriverResult> {
+  runShared(statement: DriverStatement, options?: CallOptions): Promise<DriverResult> {
     const wrong = whatIsWrong(statement);
     if (wrong !== undefined) return caught(Promise.reject(wrong));
     const mode = this.#prepared ? "prepared" : "unprepared";
-    const limits = timeout === undefined ? undefined : { timeout };
-    return this.#channel.call("run", statement.text, statement.params, mode, limits, share);
+    return this.#channel.call("run", statement.text, statement.params, mode, options, share);
   }
 
   /** Begins a transaction. May be followed by further calls without waiting. */
