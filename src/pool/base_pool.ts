@@ -111,11 +111,16 @@ export abstract class BasePool<T> implements Pool<T> {
   // --- borrowing ---------------------------------------------------------------------------------
 
   tryAcquire(): Lease<T> | undefined {
+    return this.#lendReady(() => this.#places.tryAcquire());
+  }
+
+  /** Lends the best idle one, if it can be lent as it is and there is a permit for it. */
+  #lendReady(permitted: () => Permit | undefined): Lease<T> | undefined {
     const slot = this.#idle.at(-1);
     if (slot === undefined || this.#closed) return undefined;
     const now = Date.now();
     if (!this.#ready(slot, now)) return undefined;
-    const permit = this.#places.tryAcquire();
+    const permit = permitted();
     if (permit === undefined) return undefined;
     this.#idle.pop();
     return this.#lend(slot, permit, now);
@@ -141,6 +146,9 @@ export abstract class BasePool<T> implements Pool<T> {
     const started = performance.now();
     const permit = this.#places.tryAcquire() ??
       await this.#waitInLine(options, timeout, heldByAsker, started);
+    // Who waited gets what has just come back: nothing is left to wait for, and no limit to watch.
+    const lease = signal?.aborted ? undefined : this.#lendReady(() => permit);
+    if (lease !== undefined) return lease;
     const spent = performance.now() - started;
     // What is left is never 0, which would be no limit.
     const left = timeout === 0 ? 0 : Math.max(timeout - spent, 1);
