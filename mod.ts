@@ -297,6 +297,7 @@ export type { OrderTerms } from "./src/session/queries/clauses.ts";
 export { From } from "./src/session/queries/from.ts";
 export { Cte, type Rows } from "./src/session/queries/rows.ts";
 export { Select } from "./src/session/queries/select.ts";
+export type { RefFilter } from "./src/session/queries/filter_by.ts";
 export type { NullableSelection } from "./src/session/queries/selection.ts";
 export { jsonObject } from "./src/sql/json.ts";
 export type { RowOf, Selection } from "./src/sql/selection.ts";

@@ -37,16 +37,13 @@ import {
   conditionNode,
   describe,
   Expression,
-  isSql,
   type Subquery,
 } from "../sql/expression.ts";
 import { type HasNode, nodeOf, type SelectNode } from "../sql/node.ts";
 import { orderNodes } from "../sql/operand.ts";
-import { Parameter } from "../sql/parameter.ts";
 import type { Selection } from "../sql/selection.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { chooseColumns } from "../loading/columns.ts";
-import { didYouMean } from "../util/nearest.ts";
 import type {
   Batches,
   BatchInfo,
@@ -62,6 +59,7 @@ import { type ExplainOptions, explainStatement, readExplanation } from "./querie
 import { type Page, type PageOptions, readPage } from "./queries/page.ts";
 import type { RowRunner } from "./queries/row_plan.ts";
 import type { OrderTerms } from "./queries/clauses.ts";
+import { filterCondition } from "./queries/filter_by.ts";
 import { From } from "./queries/from.ts";
 import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
@@ -211,38 +209,9 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    */
   filterBy(values: Filter<E>): Query<E, R> {
     const { mapper, source } = this.#plan;
-    if (!isPlainObject(values)) {
-      throw new InputError(`filterBy() expects an object of values, found ${describe(values)}`, {
-        hint: "Write it as filterBy({ name: value })",
-      });
-    }
-    const conditions = Object.entries(values).map(([property, value]) => {
-      const column = mapper.column(property);
-      if (column === undefined) {
-        throw new InputError(
-          `filterBy() names "${property}", and ${mapper.name} has no such column`,
-          {
-            hint: didYouMean(property, mapper.columns.map((c) => c.property)),
-          },
-        );
-      }
-      const ref = refsOf(mapper, source)[property] as Expression<unknown>;
-      if (value === null) return ref.isNull();
-      const isValue = typeof value !== "object" || value instanceof Date ||
-        value instanceof Uint8Array || value instanceof Parameter;
-      if (!isValue || typeof value === "function" || value === undefined) {
-        throw new InputError(
-          `filterBy() expects a value for "${column.label}", found ${describe(value)}`,
-          {
-            hint: value === undefined
-              ? "Leave the property out when there is no value"
-              : "Use where() for anything but equality",
-          },
-        );
-      }
-      return ref.eq(value);
-    });
-    return this.#and(allOf(...conditions), "filterBy()");
+    const names = mapper.columns.map((column) => column.property);
+    const condition = filterCondition(values, refsOf(mapper, source), names, mapper.name);
+    return this.#and(condition, "filterBy()");
   }
 
   #and(condition: Condition, method: string): Query<E, R> {
@@ -814,11 +783,4 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
       hint: "Build it with session.query(), with the values in place",
     });
   }
-}
-
-/** A literal or parsed JSON: what else there is (a query, a Map) has no values by column. */
-function isPlainObject(value: unknown): value is object {
-  if (typeof value !== "object" || value === null || isSql(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

@@ -13,6 +13,7 @@ import type { Selection } from "../../sql/selection.ts";
 import { refsOf } from "../../mapper/refs.ts";
 import { within } from "../../mapper/callbacks.ts";
 import { expressions, withWhere } from "./clauses.ts";
+import { columnNames, filterCondition, type RefFilter } from "./filter_by.ts";
 import type { RowRunner, SourcesPlan } from "./row_plan.ts";
 import { type Rows, sourceOf } from "./rows.ts";
 import { Select } from "./select.ts";
@@ -93,6 +94,18 @@ export class From<A extends readonly unknown[]> {
   where(condition: (...refs: A) => Condition): From<A> {
     const given = this.#within("where()", condition);
     return this.#with(withWhere(this.#plan.select, given, "where()"));
+  }
+
+  /**
+   * Only rows in which columns of the first source have these values; null asks for null. Takes
+   * values and nothing else, as `filterBy()` of a query for objects.
+   *
+   * @throws {InputError} for a name that is no column, an object where a value belongs, or undefined.
+   */
+  filterBy(values: RefFilter<A[0]>): From<A> {
+    const refs = this.#plan.refs[0] as Record<string, unknown>;
+    const condition = filterCondition(values, refs, columnNames(refs), "the first source");
+    return this.#with(withWhere(this.#plan.select, condition, "filterBy()"));
   }
 
   /** Rows with equal values of these become one; aggregates then are those of the group. */

@@ -37,6 +37,7 @@ import { expressions, type OrderTerms, withWhere } from "./clauses.ts";
 import { checkCount, countNode } from "./counts.ts";
 import { Ends } from "./ends.ts";
 import { type ExplainOptions, explainStatement, readExplanation } from "./explain.ts";
+import { columnNames, filterCondition, type RefFilter } from "./filter_by.ts";
 import { type Page, type PageOptions, readPage } from "./page.ts";
 import type { RowRunner, SourcesPlan } from "./row_plan.ts";
 import { Cte, plainSelect, type Rows, selectionOf, sourceOf } from "./rows.ts";
@@ -166,6 +167,18 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
   where(condition: (...refs: A) => Condition): Select<A, S> {
     const given = this.#within("where()", condition);
     return this.#change({ select: withWhere(this.#plan.select, given, "where()") });
+  }
+
+  /**
+   * Only rows in which columns of the first source have these values; null asks for null. Takes
+   * values and nothing else, as `filterBy()` of a query for objects.
+   *
+   * @throws {InputError} for a name that is no column, an object where a value belongs, or undefined.
+   */
+  filterBy(values: RefFilter<A[0]>): Select<A, S> {
+    const refs = this.#plan.refs[0] as Record<string, unknown>;
+    const condition = filterCondition(values, refs, columnNames(refs), "the first source");
+    return this.#change({ select: withWhere(this.#plan.select, condition, "filterBy()") });
   }
 
   /** Rows with equal values of these become one; aggregates then are those of the group. */

@@ -115,6 +115,26 @@ eachEngine("to-many paths have count, sum, avg, min and max", async ({ target })
   ]);
 });
 
+eachEngine("filterBy() chooses among joined, grouped and derived rows, too", async ({ target }) => {
+  await using engine = await openStocked(target);
+  await using session = engine.session();
+  const joined = session.query(Book).join(Author, (b, a) => b.authorId.eq(a.id));
+  const titles = joined.filterBy({ title: "Notes" }).select((b) => b.title);
+  assertEquals(await titles.all(), ["Notes"]);
+  const grouped = session.query(Book).groupBy((b) => b.authorId)
+    .select((b) => ({ author: b.authorId, books: count() }));
+  assertEquals(await grouped.filterBy({ published: null }).orderBy((b) => b.authorId).all(), [
+    { author: 1, books: 1 },
+    { author: 2, books: 1 },
+  ]);
+  const many = session.from(grouped).filterBy({ books: 2 }).select((g) => g.author);
+  assertEquals(await many.all(), [1]);
+  for (const bad of [{ titel: "x" }, { title: { ne: "x" } }, { author: 1 }, { title: undefined }]) {
+    assertThrows(() => joined.filterBy(bad as never), InputError, "filterBy()");
+    assertThrows(() => titles.filterBy(bad as never), InputError, "filterBy()");
+  }
+});
+
 eachEngine("groupBy(), having() and aggregates", async ({ target }) => {
   await using engine = await openStocked(target);
   await using session = engine.session();
