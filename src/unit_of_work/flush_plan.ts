@@ -107,8 +107,7 @@ export function planFlush(input: FlushInput): FlushPlan {
     inserts: layers,
     order: orderKeys(
       orderWrites(inserts.values(), touched, deletes.flat()),
-      [...inserts.values()],
-      touched,
+      { inserts: [...inserts.values()], updates: touched, deletes: deletes.flat() },
       mappers,
     ),
     deletes,

@@ -546,6 +546,89 @@ scenarios("natural keys: objects that refer to a key that changes", ENTITIES, (s
     assertEquals(await session.query(Room).select((r) => r.note).all(), ["foo"]);
   });
 
+  scenario("new children of two parents, of whom one takes the other's key", async (context) => {
+    const { session, engine } = context;
+    const kept = new Address({ email: "kept" });
+    const old = new User({ username: "jack", addresses: [kept] });
+    session.add(old);
+    await session.commit();
+    old.username = "ed";
+    const fresh = new User({ username: "jack" });
+    const [of, by, hand] = [
+      new Address({ email: "of", user: old }),
+      new Address({ email: "by", user: fresh }),
+      new Address({ email: "hand", username: "ed" }),
+    ];
+    session.addAll([fresh, of, by, hand]);
+    await session.commit();
+    assertEquals([kept, of, by, hand].map((a) => a.username), ["ed", "ed", "jack", "ed"]);
+    await using other = engine.session();
+    const found = await other.query(Address).orderBy((a) => a.email.asc()).all();
+    assertEquals(found.map((a) => [a.email, a.username]), [
+      ["by", "jack"],
+      ["hand", "ed"],
+      ["kept", "ed"],
+      ["of", "ed"],
+    ]);
+    assertEquals(await sent(engine, () => session.commit()), []);
+  });
+
+  scenario("two parents exchange their keys, and the children stay with them", async (context) => {
+    const { session, engine } = context;
+    const [a1, a2] = [new Address({ email: "1" }), new Address({ email: "2" })];
+    const [jack, ed] = [
+      new User({ username: "jack", addresses: [a1] }),
+      new User({ username: "ed", addresses: [a2] }),
+    ];
+    session.addAll([jack, ed]);
+    await session.commit();
+    jack.username = "tmp";
+    ed.username = "jack";
+    await session.commit();
+    jack.username = "ed";
+    await session.commit();
+    assertEquals([a1.username, a2.username], ["ed", "jack"]);
+    await using other = engine.session();
+    const found = await other.query(Address).orderBy((a) => a.email.asc()).all();
+    assertEquals(found.map((a) => a.username), ["ed", "jack"]);
+    assertStrictEquals(await session.get(User, "ed"), jack);
+  });
+
+  scenario("a child that is deleted while its parent's key changes", async ({ session }) => {
+    const [gone, kept] = [new Room({ no: 1 }), new Room({ no: 2 })];
+    const user = new User({ username: "ed", rooms: [gone, kept] });
+    session.add(user);
+    await session.commit();
+    user.username = "jack";
+    session.delete(gone);
+    await session.commit();
+    assertEquals([kept.username, members(user.rooms)], ["jack", [kept]]);
+    assertEquals(await session.query(Room).select((r) => r.no).all(), [2]);
+  });
+
+  scenario("a rollback brings back a relation that the database had emptied", async (context) => {
+    const { session, engine } = context;
+    const user = new User({ username: "jack" });
+    const badge = new Badge({ user });
+    session.add(badge);
+    await session.commit();
+    for (const change of [() => user.username = "ed", () => session.delete(user)]) {
+      await assertRejects(
+        () =>
+          session.begin(async () => {
+            change();
+            await session.flush();
+            assertEquals([badge.username, badge.user], [null, null]);
+            throw new Error("undone");
+          }),
+        Error,
+        "undone",
+      );
+      assertEquals([badge.username, badge.user, user.username], ["jack", user, "jack"]);
+      assertEquals(await sent(engine, () => session.commit()), []);
+    }
+  });
+
   scenario("a name that is no key can be referred to, and changes", async ({ session, engine }) => {
     const account = new Account({
       login: "jack",
