@@ -5,6 +5,7 @@
  */
 
 import { InstanceStateError, StaleDataError } from "../errors.ts";
+import { lacksColumns } from "../loading/related.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
 import { membersOf } from "../unit_of_work/links.ts";
@@ -100,7 +101,11 @@ async function loadTargets(
 ): Promise<void> {
   for (const [mapper, some] of Map.groupBy(copies, ({ mapper }) => mapper)) {
     const known = core.work.identityMap.of(mapper);
-    const missing = some.filter(({ identity }) => identity !== undefined && !known.has(identity));
+    const missing = some.filter(({ identity }) => {
+      if (identity === undefined) return false;
+      const target = known.get(identity);
+      return target === undefined || lacksColumns(target);
+    });
     if (missing.length > 0) await access.byKeys(mapper, missing.map(({ keyRow }) => keyRow!));
   }
 }

@@ -191,6 +191,7 @@ eachEngine("a later load fills in what is missing, and leaves what the program c
   await using source = engine.session();
   const [loose] = await source.query(Volume).orderBy((v) => v.id.asc()).only("title").all();
   loose!.title = "merged";
+  await target2.query(Volume).only("id").all();
   const merged = await target2.merge(loose as Volume);
   assertEquals([merged.title, merged.notes], ["merged", "n"]);
   target2.rollback();
