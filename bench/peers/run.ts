@@ -199,21 +199,22 @@ const results: Results = {
   contenders,
   cases: [],
 };
+const out = values.out ??
+  (whole
+    ? new URL("../results", import.meta.url).pathname
+    : await Deno.makeTempDir({ prefix: "sluice-peers-" }));
+await Deno.mkdir(out, { recursive: true });
+
 for (const name of names) {
   const result = await measure(CASES.find((each) => each.name === name)!, { sql, url, books });
   results.cases.push(result);
   const line = contenders.filter((name) => result.contenders[name] !== undefined)
     .map((name) => `${name} ${median(ratios(result, name)).toFixed(2)}`);
   console.log(`${name}: ${line.join(", ")}`);
+  // Each time: a run takes long, and can be broken off.
+  await Deno.writeTextFile(join(out, "peers.json"), JSON.stringify(results, null, 1) + "\n");
+  await Deno.writeTextFile(join(out, "peers.md"), report(results));
+  await Deno.writeTextFile(join(out, "peers.svg"), picture(results));
 }
 await sql.end();
-
-const out = values.out ??
-  (whole
-    ? new URL("../results", import.meta.url).pathname
-    : await Deno.makeTempDir({ prefix: "sluice-peers-" }));
-await Deno.mkdir(out, { recursive: true });
-await Deno.writeTextFile(join(out, "peers.json"), JSON.stringify(results, null, 1) + "\n");
-await Deno.writeTextFile(join(out, "peers.md"), report(results));
-await Deno.writeTextFile(join(out, "peers.svg"), picture(results));
 console.log(`\nThe results are in ${out}: peers.json, peers.md, peers.svg`);
