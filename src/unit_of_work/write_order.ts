@@ -223,15 +223,17 @@ class Ordering {
     }
   }
 
-  /** Lets a row give up its values by an update to null of its own; false if they take no null. */
-  #release(update: Update): boolean {
-    if (this.#releases.has(update)) return true;
+  /**
+   * Lets a row give up its values by an update to null of its own. Gives those who waited for it and no
+   * longer do; undefined if the values take no null.
+   */
+  #release(update: Update): readonly Update[] | undefined {
     const { object, mapper, key, changed } = update;
     const given: number[] = [];
     for (const indexes of this.#held.get(update) ?? []) {
       // Only of what is written again afterwards.
       const index = indexes.find((i) => mapper.columns[i]!.nullable && changed.includes(i));
-      if (index === undefined) return false;
+      if (index === undefined) return undefined;
       if (!given.includes(index)) given.push(index);
     }
     const row = stateOf(object).row!.slice();
@@ -241,11 +243,13 @@ class Ordering {
     this.#releases.set(update, {
       ...{ object, mapper, key, changed: given, row, pendingKeys: [], linked },
     });
-    for (const taker of this.#takers.get(update) ?? []) {
+    const takers = this.#takers.get(update) ?? [];
+    this.#takers.delete(update);
+    for (const taker of takers) {
       const blockers = this.#blockers.get(taker)!.filter((blocker) => blocker !== update);
       this.#blockers.set(taker, blockers);
     }
-    return true;
+    return takers;
   }
 
   /** Each row after those that hold what it takes (Kahn 1962); a ring is opened by a release. */
@@ -260,8 +264,8 @@ class Ordering {
     let ready = updates.filter((update) => waiting.get(update) === 0);
     while (waiting.size > 0) {
       const next: Update[] = [];
-      const free = (update: Update) => {
-        for (const taker of this.#takers.get(update) ?? []) {
+      const free = (takers: readonly Update[] = []) => {
+        for (const taker of takers) {
           const count = waiting.get(taker);
           if (count === undefined) continue;
           waiting.set(taker, count - 1);
@@ -270,18 +274,20 @@ class Ordering {
       };
       if (ready.length === 0) {
         const ring = this.#ringOf(waiting);
-        const released = ring.find((update) => this.#release(update));
-        if (released !== undefined) {
-          free(released);
-          this.#takers.delete(released);
-        } else {
+        let freed: readonly Update[] | undefined;
+        for (const update of ring) {
+          freed = this.#release(update);
+          if (freed !== undefined) break;
+        }
+        if (freed !== undefined) free(freed);
+        else {
           for (const update of ring) this.#exchanged.add(update);
           ready = ring;
         }
       }
       if (ready.length > 0) rounds.push(ready);
       for (const update of ready) waiting.delete(update);
-      for (const update of ready) free(update);
+      for (const update of ready) free(this.#takers.get(update));
       ready = next;
     }
     return rounds;

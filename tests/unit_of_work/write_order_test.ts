@@ -15,6 +15,7 @@ import {
   UniqueViolationError,
 } from "@sluice/orm";
 import { eachEngine } from "../support/each_engine.ts";
+import { Random } from "../support/random.ts";
 import { Author, Book, Country, openLibrary, sent } from "../support/library_model.ts";
 
 eachEngine("a new row takes the key of one that is deleted in the same flush", async (context) => {
@@ -325,4 +326,56 @@ eachEngine("children move between parents whose keys change hands", async ({ tar
   await session.commit();
   assertEquals(await stored(), "1a 2y 3y 4a 5y 6z 7y");
   assertEquals(session.dirty, []);
+});
+
+eachEngine("whatever changes hands at random, the rows end as the objects are", async (context) => {
+  await using fixture = await openMembers(context.target);
+  const { engine, session } = fixture;
+  const random = new Random(1);
+  const live = [...fixture.members] as Member[];
+  let id = 10;
+  // More holders than values, so that they meet all the time.
+  const emails = [..."abcdefgh", null, null];
+  const places = [1, 2, 3, 4, 5, 6, null];
+  for (let round = 0; round < 40; round++) {
+    for (const member of [...live]) {
+      if (live.length > 3 && random.int(0, 5) === 0) {
+        session.delete(member);
+        live.splice(live.indexOf(member), 1);
+        for (const other of live) {
+          if (other.bossId === member.id) other.boss = null;
+        }
+      }
+    }
+    while (live.length < 7 && random.int(0, 2) > 0) {
+      const fresh = new Member({ id: id++, seat: id * 10 });
+      live.push(fresh);
+      session.add(fresh);
+    }
+    const shuffled = <T>(values: readonly T[]) =>
+      values.map((value) => [random.float(), value] as const)
+        .sort(([a], [b]) => a - b).map(([, value]) => value);
+    const free = { emails: shuffled(emails), places: shuffled(places) };
+    for (const member of live) {
+      const [email, place] = [free.emails.pop()!, free.places.pop()!];
+      if (random.int(0, 3) > 0) member.email = email ?? null;
+      member.place = place ?? null;
+      if (random.int(0, 4) === 0) member.boss = live[random.int(0, live.length - 1)]!;
+    }
+    // Those that kept theirs may have met another who took it.
+    const seen = new Set<string>();
+    for (const member of live) {
+      if (member.email !== null && seen.has(member.email)) member.email = null;
+      else if (member.email !== null) seen.add(member.email);
+    }
+    await session.commit();
+    const { rows } = await engine.execute(sql<{ text: string }>`
+      select id || coalesce(email, '-') || coalesce(place, 0) || ',' || version || ',' ||
+        coalesce(boss_id, 0) as text from members order by id`);
+    const expected = live.toSorted((x, y) => x.id - y.id).map((m) =>
+      `${m.id}${m.email ?? "-"}${m.place ?? 0},${m.version},${m.bossId ?? 0}`
+    );
+    assertEquals(rows.map(({ text }) => text), expected, `round ${round}`);
+    assertEquals(session.dirty, []);
+  }
 });
