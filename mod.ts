@@ -177,6 +177,7 @@ export type {
   EntityOptions,
   ForeignKeyOptions,
   IndexOptions,
+  SubclassOptions,
 } from "./src/mapper/entity_options.ts";
 export {
   belongsTo,
@@ -200,6 +201,7 @@ export {
   customType,
   date,
   DeferredColumn,
+  DiscriminatorColumn,
   double,
   instant,
   integer,
@@ -313,10 +315,10 @@ export {
   Update,
   update,
   UpdateTable,
-  type WriteRef,
   WriteStatement,
   type Written,
 } from "./src/session/queries/write.ts";
+export type { WriteRef } from "./src/session/queries/write_target.ts";
 
 // Schema: tables made from entities.
 export { createAll, dropAll } from "./src/session/create_all.ts";
@@ -330,6 +332,7 @@ export type {
   ComputedInstance,
   Declarations,
   Declared,
+  DiscriminatorIn,
   Field,
   FieldsOf,
   FilterOf,
@@ -337,6 +340,8 @@ export type {
   GroupNames,
   Head,
   InitOf,
+  KindIn,
+  KindOf,
   Loaded,
   LoadedValue,
   ManyNames,
@@ -347,6 +352,7 @@ export type {
   RelationNames,
   RequiredNames,
   Rest,
+  SubclassInstance,
   TargetOf,
 } from "./src/mapper/types.ts";
 export type { PresenceOf, ValueOf } from "./src/schema/column.ts";

@@ -21,6 +21,7 @@ import {
   oneOf,
   real,
   smallint,
+  subclass,
   text,
   time,
   timestamp,
@@ -491,3 +492,64 @@ async function _ringsOfClassesAreTyped(session: AsyncSession) {
 }
 
 Deno.test("the types accept and refuse what they should: checked by the compiler", () => {});
+
+class Animal extends entity("animals", {
+  id: integer().primaryKey().generated(),
+  kind: oneOf("dog", "cat", "puppy").discriminator(),
+  name: text(),
+  keeperId: integer().nullable().references("authors.id"),
+  keeper: belongsTo<Author | null>("keeperId"),
+}, {
+  computed: { loud: (a) => a.name.upper() },
+  filters: { named: (a) => a.name.ne("") },
+  hooks: { beforeInsert: (a) => isTrue<Same<typeof a.name, string>>() },
+}) {}
+class Dog extends subclass(Animal, "dog", {
+  breed: text(),
+  rivalId: integer().nullable().references("animals.id"),
+  rival: belongsTo<Animal | null>("rivalId"),
+}, {
+  table: "dogs",
+  unique: [["breed"]],
+  filters: { bred: (d) => d.breed.ne("").and(d.name.ne("")) },
+  hooks: { beforeUpdate: (d) => isTrue<Same<typeof d.breed, string>>() },
+}) {}
+class Puppy extends subclass(Dog, "puppy", { weeks: integer() }) {}
+
+/** Inheritance: fields, relations, discriminators, queries. */
+export async function inheritance(session: AsyncSession): Promise<void> {
+  const puppy = new Puppy({ name: "Pip", breed: "Pug", weeks: 7 });
+  isTrue<Same<typeof puppy.weeks, number>>();
+  isTrue<Same<typeof puppy.breed, string>>();
+  isTrue<Same<typeof puppy.kind, "dog" | "cat" | "puppy">>();
+  isTrue<Same<typeof puppy.loud, string>>();
+  const animal: Animal = puppy;
+  const dog: Dog = puppy;
+  // @ts-expect-error -- an animal is not always a dog
+  const wrong: Dog = animal;
+  // @ts-expect-error -- what the base declares is required, too
+  new Puppy({ breed: "Pug", weeks: 7 });
+  // @ts-expect-error -- "bird" is none of the discriminator's values
+  subclass(Animal, "bird", {});
+  // @ts-expect-error -- no such column
+  subclass(Animal, "cat", {}, { unique: [["breed"]] });
+  const loaded = await session.query(Puppy).selectin("rival.keeper", "keeper").one();
+  isTrue<Same<typeof loaded.weeks, number>>();
+  loaded.rival?.keeper?.name;
+  loaded.keeper?.name;
+  const plain: Puppy = loaded;
+  // @ts-expect-error -- not loaded
+  plain.rival?.name;
+  const dogs = await session.query(Animal).selectin("keeper").ofType(Dog)
+    .where((d) => d.breed.eq("Pug").and(d.rival.name.eq("x"))).joined("rival").all();
+  dogs[0]?.rival?.name;
+  dogs[0]?.keeper?.name;
+  const withRival = (given: With<Puppy, "rival">) => given.rival?.name;
+  withRival(loaded);
+  // @ts-expect-error -- an author is no animal
+  session.query(Animal).ofType(Author);
+  // @ts-expect-error -- the base has no breed
+  session.query(Animal).where((a) => a.breed.eq("Pug"));
+  await session.query(Dog).select((d) => ({ breed: d.breed, rival: d.rival.name })).all();
+  void [dog, wrong];
+}

@@ -26,6 +26,7 @@ import {
   type QueryNode,
   type SelectNode,
   type Source,
+  type TableSource,
   typeOf,
   type ValueNode,
   type WindowNode,
@@ -45,8 +46,16 @@ const DEPTH_LIMIT = 500;
 interface Scope {
   /** What they are called. */
   readonly aliases: Map<Source, string>;
-  /** The joins that navigation asked for, by the source of the FROM clause they begin at. */
-  readonly joins: Map<Source, string[]>;
+  /** The joins that navigation asked for, by the source they are spelled behind. */
+  readonly joins: Map<Source, Join[]>;
+}
+
+/** A join that navigation asked for. */
+interface Join {
+  readonly source: Source;
+  /** The table and its alias. */
+  readonly text: string;
+  readonly on: string;
 }
 
 /** Lists of columns of the first source of a statement, as they are spelled. */
@@ -490,7 +499,10 @@ export abstract class Compiler {
   #navigated(text: string, source: Source, scope: Scope, nested: boolean): string {
     const joins = scope.joins.get(source);
     if (joins === undefined) return text;
-    const all = `${text}${joins.join("")}`;
+    let all = text;
+    for (const { source, text, on } of joins) {
+      all += ` left join ${this.#navigated(text, source, scope, true)} on ${on}`;
+    }
     return nested ? `(${all})` : all;
   }
 
@@ -523,7 +535,8 @@ export abstract class Compiler {
       const scope = this.#scopes[i]!;
       if (scope.aliases.has(root)) return this.#aliasIn(source, root, i);
     }
-    if (root !== source || source.kind !== "table") {
+    const alone = source.kind === "table" && (source.via === undefined || isPart(source));
+    if (!alone) {
       throw new UsageError("A column was used outside of the query it belongs to", {
         code: "INVALID_INPUT",
         hint: "Use the columns that the callback is given; relations need a select around them",
@@ -543,11 +556,13 @@ export abstract class Compiler {
     scope.aliases.set(source, alias);
     const scopes = this.#scopes;
     this.#scopes = scopes.slice(0, index + 1);
-    const on = this.#filtered(via!.on, source)!;
-    const join = ` left join ${quoteTable(table)} as ${alias} on ${this.node(on)}`;
+    const on = this.node(this.#filtered(via!.on, source)!);
     this.#scopes = scopes;
-    const joins = scope.joins.get(root);
-    if (joins === undefined) scope.joins.set(root, [join]);
+    const join = { source, text: `${quoteTable(table)} as ${alias}`, on };
+    // The parts of a row stand together: a condition on how a relation leads there sees them all.
+    const behind = via!.part === true ? via!.parent : root;
+    const joins = scope.joins.get(behind);
+    if (joins === undefined) scope.joins.set(behind, [join]);
     else joins.push(join);
     return alias;
   }
@@ -665,6 +680,11 @@ export abstract class Compiler {
 export function needsParentheses(query: QueryNode): boolean {
   return query.kind === "compound" || query.orderBy.length > 0 || query.limit !== undefined ||
     query.offset !== undefined || query.lock !== undefined;
+}
+
+/** The table of a subclass beside that of its base, with no relation on the way. */
+function isPart({ via }: TableSource): boolean {
+  return via?.part === true && via.parent.kind === "table" && via.parent.via === undefined;
 }
 
 /** The source of the FROM clause from which relations lead to this one. */

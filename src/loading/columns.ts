@@ -91,9 +91,7 @@ export function widen(
   { stored, computed }: ColumnChoice,
 ): WireRow[] {
   const width = mapper.columns.length;
-  const places = mapper.columns.map(({ name }) =>
-    stored.findIndex((column) => column.name === name)
-  );
+  const places = mapper.columns.map((column) => stored.indexOf(column));
   return rows.map((row) => {
     const wide: WireRow = new Array(width + computed.length);
     for (let i = 0; i < width; i++) if (places[i]! >= 0) wide[i] = row[places[i]!]!;

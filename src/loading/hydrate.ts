@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DecodeError } from "../errors.ts";
+import { DecodeError, StaleDataError } from "../errors.ts";
 import { type ComputedReader, computedReader } from "../mapper/computed.ts";
 import { type InstanceOwner, InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
@@ -48,12 +48,13 @@ function hydrateChoice(
   rows: readonly WireRow[],
   target: HydrationTarget,
   choice: ColumnChoice,
+  peers?: object[],
 ): object[] {
   const { columns, eager } = mapper;
   const computed = computedReader(mapper, target.dialect, choice.computed, columns.length);
-  const whole = eager.every(({ name }) => choice.stored.some((column) => column.name === name));
+  const whole = eager.every((column) => choice.stored.includes(column));
   const shape = whole ? mapper.shape(target.dialect) : mapper.sparseShape(target.dialect);
-  const objects = hydrateClass(mapper, widen(mapper, rows, choice), target, shape, computed);
+  const objects = hydrateClass(mapper, widen(mapper, rows, choice), target, shape, computed, peers);
   for (const { property } of mapper.definition.computed) {
     if (choice.computed.some((chosen) => chosen.property === property)) continue;
     for (const object of objects as Record<string, unknown>[]) {
@@ -73,8 +74,9 @@ function hydrateClasses(
   target: HydrationTarget,
   choice: ColumnChoice | undefined,
 ): object[] {
-  const { discriminator, classes, loaded, definition } = mapper;
+  const { discriminator, classes } = mapper;
   const objects = new Array<object>(rows.length);
+  const peers = rows.length > 1 ? new Array<object>(rows.length) : undefined;
   const at = choice?.stored.indexOf(mapper.columns[discriminator]!) ?? discriminator;
   const places = Map.groupBy(rows.keys(), (i) => rows[i]![at]);
   for (const [value, indexes] of places) {
@@ -88,30 +90,32 @@ function hydrateClasses(
         },
       );
     }
+    const put = (object: object, i: number) => {
+      objects[indexes[i]!] = object;
+      if (peers !== undefined) peers[indexes[i]!] = object;
+    };
     if (choice !== undefined) {
-      hydrateChoice(found, indexes.map((i) => rows[i]!), target, choice)
-        .forEach((object, i) => objects[indexes[i]!] = object);
+      hydrateChoice(found, indexes.map((i) => rows[i]!), target, choice, peers).forEach(put);
       continue;
     }
-    const columns = [
-      ...found.eager.map(({ name }) => loaded.findIndex((column) => column.name === name)),
-      ...definition.computed.map((_, i) => loaded.length + i),
-    ];
+    const columns = mapper.placesOf(found);
     const some = indexes.map((i) => columns.map((column) => rows[i]![column]!));
     const { dialect } = target;
-    const computed = computedReader(found, dialect, definition.computed, found.eager.length);
-    hydrateClass(found, some, target, found.shape(dialect), computed)
-      .forEach((object, i) => objects[indexes[i]!] = object);
+    const { computed } = mapper.definition;
+    const reader = computedReader(found, dialect, computed, found.eager.length);
+    hydrateClass(found, some, target, found.shape(dialect), reader, peers).forEach(put);
   }
   return objects;
 }
 
+/** Rows of one class; `all` is the list of peers, of other classes too, that the caller fills. */
 function hydrateClass(
   mapper: Mapper,
   rows: readonly WireRow[],
   target: HydrationTarget,
   shape: RowShape = mapper.shape(target.dialect),
   computed: ComputedReader | null = computedReader(mapper, target.dialect),
+  all?: object[],
 ): object[] {
   const { fill, keyOf } = shape;
   const { owner, added } = target;
@@ -119,7 +123,7 @@ function hydrateClass(
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
   // A list of their own: that of the result is the program's, to change as it likes.
-  const peers = rows.length > 1 ? new Array<object>(rows.length) : undefined;
+  const peers = all ?? (rows.length > 1 ? new Array<object>(rows.length) : undefined);
   let i = 0;
   try {
     for (; i < rows.length; i++) {
@@ -138,13 +142,14 @@ function hydrateClass(
         map.set(key, object);
         added?.push(object);
       } else {
-        bringUpToDate(object, row, shape, peers, target.dialect);
+        bringUpToDate(object, row, mapper, shape, peers, target.dialect);
       }
       if (values !== undefined) computed!.fill(object, values);
       objects[i] = object;
-      if (peers !== undefined) peers[i] = object;
+      if (peers !== all) peers![i] = object;
     }
   } catch (error) {
+    if (error instanceof StaleDataError) throw error;
     throw decodeError(mapper, shape, rows[i]!, error);
   }
   return objects;
@@ -153,6 +158,7 @@ function hydrateClass(
 function bringUpToDate(
   object: object,
   row: WireRow,
+  mapper: Mapper,
   shape: RowShape,
   peers: readonly object[] | undefined,
   dialect: DialectName,
@@ -160,6 +166,7 @@ function bringUpToDate(
   const state = Managed.stateOf(object)!;
   if (state.status !== "persistent") return;
   if (peers !== undefined) state.peers = peers;
+  if (state.mapper !== mapper) throw changedClass(state);
   const before = state.row!;
   if (state.shape!.sparse || shape.sparse || row.length > before.length) {
     return complete(object, state, row, dialect);
@@ -198,6 +205,12 @@ function complete(
   state.shape.fill(object, next);
   // What the program changed or assigned, it keeps.
   for (const [property, value] of kept ?? []) (object as Record<string, unknown>)[property] = value;
+}
+
+function changedClass({ mapper, key }: InstanceState): StaleDataError {
+  return new StaleDataError(`${mapper.name} ${key} became an object of another class meanwhile`, {
+    hint: "Its row says so; expunge() the object and load it again",
+  });
 }
 
 function sameRow(a: WireRow, b: WireRow): boolean {

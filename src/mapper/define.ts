@@ -75,40 +75,6 @@ const RESERVED = new Set([
 ]);
 
 /**
- * The base class of an entity: one declaration for its table, its columns and its relations.
- *
- * Columns become ordinary properties; `authorId` is the column `author_id` unless
- * `.column("…")` says otherwise. A class declares no constructor of its own; use a static
- * factory.
- *
- * @param table The table's name, qualified by a schema if need be: `"library.authors"`.
- * @param fields Columns and relations by property name.
- * @param options What concerns the entity as a whole: constraints of several columns, filters.
- * @throws {InputError} when a name cannot be used.
- *
- * @example
- * ```ts
- * import { entity, integer, text } from "@sluice/orm";
- * import { assertEquals } from "@std/assert";
- *
- * class Author extends entity("authors", {
- *   id: integer().primaryKey().generated(),
- *   name: text(),
- * }) {
- *   get initials(): string {
- *     return this.name.split(" ").map((word) => word[0]).join("");
- *   }
- * }
- *
- * assertEquals(new Author({ name: "Ada Lovelace" }).initials, "AL");
- * ```
- */
-export function entity<const F extends Fields>(
-  table: string,
-  fields: F,
-  options?: EntityOptions<NoInfer<F>>,
-): EntityBase<F>;
-/**
  * An entity with computed columns: values that queries work out from other columns and from
  * relations. They come with each object, can be used wherever a column can, and are never written.
  * Two entities that each compute from columns of the other are a circle for the compiler: let one
@@ -145,6 +111,40 @@ export function entity<const F extends Fields, C>(
   fields: F,
   options: ComputedOptions<NoInfer<F>, C>,
 ): ComputedEntityBase<F, C>;
+/**
+ * The base class of an entity: one declaration for its table, its columns and its relations.
+ *
+ * Columns become ordinary properties; `authorId` is the column `author_id` unless
+ * `.column("…")` says otherwise. A class declares no constructor of its own; use a static
+ * factory.
+ *
+ * @param table The table's name, qualified by a schema if need be: `"library.authors"`.
+ * @param fields Columns and relations by property name.
+ * @param options What concerns the entity as a whole: constraints of several columns, filters.
+ * @throws {InputError} when a name cannot be used.
+ *
+ * @example
+ * ```ts
+ * import { entity, integer, text } from "@sluice/orm";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Author extends entity("authors", {
+ *   id: integer().primaryKey().generated(),
+ *   name: text(),
+ * }) {
+ *   get initials(): string {
+ *     return this.name.split(" ").map((word) => word[0]).join("");
+ *   }
+ * }
+ *
+ * assertEquals(new Author({ name: "Ada Lovelace" }).initials, "AL");
+ * ```
+ */
+export function entity<const F extends Fields>(
+  table: string,
+  fields: F,
+  options?: EntityOptions<NoInfer<F>>,
+): EntityBase<F>;
 export function entity<const F extends Fields>(
   table: string,
   fields: F,
@@ -161,7 +161,9 @@ export function entity<const F extends Fields>(
   });
   Object.defineProperty(Entity.prototype, "toJSON", {
     value(this: object) {
-      return toJson(this, definition);
+      // That of its own class, which can declare more.
+      const own = (this.constructor as Partial<EntityBase<F>>)[definitionOf];
+      return toJson(this, own ?? definition);
     },
     writable: true,
     configurable: true,
@@ -201,14 +203,52 @@ function compileClass(definition: Definition): new (init: unknown, row?: WireRow
 }
 
 /** Prepares declarations. */
-export function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
-  checkOptions(table, options);
+function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
+  checkOptions(`entity("${table}")`, options, OPTIONS);
+  const { schema, name } = readTable(table);
+  const { columns, groups, relations } = readFields(table, fields);
+  const computed = computedOf(table, fields, options);
+  checkVersions(table, columns);
+  return {
+    source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
+    tableName: table,
+    columns,
+    groups,
+    relations,
+    computed,
+    guarded: guardedOf(columns, relations),
+    options,
+  };
+}
+
+/** The parts of a table's name. */
+export function readTable(table: string): Pick<TableSource, "schema" | "name"> {
   if (typeof table !== "string" || table === "") {
     throw new InputError(`entity() expects a table name, found ${describe(table)}`);
   }
   const dot = table.indexOf(".");
-  const schema = dot < 0 ? undefined : checkIdentifier(table.slice(0, dot));
-  const name = checkIdentifier(dot < 0 ? table : table.slice(dot + 1));
+  return {
+    schema: dot < 0 ? undefined : checkIdentifier(table.slice(0, dot)),
+    name: checkIdentifier(dot < 0 ? table : table.slice(dot + 1)),
+  };
+}
+
+/** What stands in for columns and relations that are not loaded. */
+export function guardedOf(
+  columns: readonly DefinedColumn[],
+  relations: readonly DefinedRelation[],
+): Definition["guarded"] {
+  return {
+    relations: new Set(relations.map(({ property }) => property)),
+    deferred: new Set(columns.flatMap(({ spec, property }) => spec.deferred ? [property] : [])),
+  };
+}
+
+/** The declarations of a table's columns and relations. */
+export function readFields(
+  table: string,
+  fields: Fields,
+): Pick<Definition, "columns" | "groups" | "relations"> {
   const columns: DefinedColumn[] = [];
   const groups: DefinedGroup[] = [];
   const relations: DefinedRelation[] = [];
@@ -238,21 +278,7 @@ export function define(table: string, fields: Fields, options: AnyEntityOptions)
       });
     }
   }
-  const computed = computedOf(table, fields, options);
-  checkVersions(table, columns);
-  return {
-    source: { kind: "table", schema, name, ...filtersOf(table, columns, options) },
-    tableName: table,
-    columns,
-    groups,
-    relations,
-    computed,
-    guarded: {
-      relations: new Set(relations.map(({ property }) => property)),
-      deferred: new Set(columns.flatMap(({ spec, property }) => spec.deferred ? [property] : [])),
-    },
-    options,
-  };
+  return { columns, groups, relations };
 }
 
 function computedOf(
@@ -323,7 +349,8 @@ function defineGroup(
   return { property, nullable: isNullable, columns };
 }
 
-function filtersOf(
+/** The conditions that every query of an entity gets. */
+export function filtersOf(
   table: string,
   columns: readonly DefinedColumn[],
   { filters = {} }: AnyEntityOptions,
@@ -350,33 +377,36 @@ function filtersOf(
   };
 }
 
-const OPTIONS = [
+/** Options that entities and their subclasses take. */
+export const COMMON_OPTIONS: readonly string[] = [
   "unique",
   "indexes",
   "checks",
   "foreignKeys",
   "filters",
-  "readOnly",
-  "computed",
   "hooks",
 ];
+const OPTIONS = [...COMMON_OPTIONS, "readOnly", "computed"];
 
-function checkOptions(table: string, options: AnyEntityOptions): void {
+/** Refuses options that there are not. */
+export function checkOptions(
+  what: string,
+  options: AnyEntityOptions,
+  known: readonly string[],
+): void {
   for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    throw new InputError(`entity("${table}") has no option "${name}"`, {
-      hint: didYouMean(name, OPTIONS),
-    });
+    if (known.includes(name)) continue;
+    throw new InputError(`${what} has no option "${name}"`, { hint: didYouMean(name, known) });
   }
   for (const [name, hook] of Object.entries(options.hooks ?? {})) {
     if (!HOOK_NAMES.includes(name as HookName)) {
-      throw new InputError(`entity("${table}") has no hook "${name}"`, {
+      throw new InputError(`${what} has no hook "${name}"`, {
         hint: didYouMean(name, HOOK_NAMES),
       });
     }
     if (hook !== undefined && typeof hook !== "function") {
       throw new InputError(
-        `The hook "${name}" of "${table}" is ${describe(hook)} and must be a function`,
+        `The hook "${name}" of ${what} is ${describe(hook)} and must be a function`,
       );
     }
   }

@@ -7,7 +7,14 @@
 import type { ReferentialAction } from "../schema/column.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
 import type { EntityHooks } from "./entity_hooks.ts";
-import type { ColumnNames, ColumnRefs, Instance, RefsOf } from "./types.ts";
+import type {
+  ColumnNames,
+  ColumnRefs,
+  FieldsOf,
+  Instance,
+  RefsOf,
+  SubclassInstance,
+} from "./types.ts";
 
 /** An index of several columns, or one with a condition. */
 export interface IndexOptions<N> {
@@ -54,6 +61,25 @@ export interface EntityOptions<F> {
   readonly readOnly?: boolean | undefined;
   /** Functions that are called when objects are stored. Those of `session.on()` come after them. */
   readonly hooks?: EntityHooks<Instance<F>> | undefined;
+}
+
+/** The fourth argument of `subclass()`. What the base class says of all its objects goes on to hold. */
+export interface SubclassOptions<B, G> extends
+  Pick<
+    EntityOptions<FieldsOf<B> & G>,
+    "unique" | "indexes" | "checks" | "foreignKeys" | "filters"
+  > {
+  /**
+   * A table of the class's own, for what it declares; qualified by a schema if need be. Its key is
+   * that of the base's row, and a foreign key to it. Default: the columns are in the base's table.
+   */
+  readonly table?: string | undefined;
+  /**
+   * The columns of that table's key, in the order of the base's. Default: named as the base's.
+   */
+  readonly key?: string | readonly string[] | undefined;
+  /** Functions that are called when objects of the class are stored, after those of the base class. */
+  readonly hooks?: EntityHooks<SubclassInstance<B, G>> | undefined;
 }
 
 /** Options with computed columns; `C` are their values, by name. */

@@ -4,6 +4,7 @@ import { InputError } from "../errors.ts";
 import { describe } from "../sql/expression.ts";
 import type { Source } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
+import { isClassFilter } from "./definition.ts";
 import type { Mapper } from "./mapper.ts";
 
 /**
@@ -30,8 +31,7 @@ export function checkSourceFilters(
   const add = (source: Source) => {
     if (source.kind !== "table") return;
     for (const { name } of source.filters ?? []) {
-      // Those of subclasses are no user's.
-      if (!name.startsWith("\0")) known.add(name);
+      if (!isClassFilter(name)) known.add(name);
     }
   };
   sources.forEach(add);

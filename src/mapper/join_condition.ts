@@ -3,10 +3,16 @@
 import type { Column } from "../schema/table.ts";
 import { allOf, type Condition, Expression } from "../sql/expression.ts";
 import { nodeOf, type TableSource } from "../sql/node.ts";
+import { columnRef } from "./definition.ts";
+import type { MappedColumn } from "./mapped_column.ts";
 import type { MappedRelation } from "./mapper.ts";
 
 /** A column of a source, mapped or not. */
-export function tableColumn(column: Column, source: TableSource): Expression<unknown> {
+export function tableColumn(
+  column: Column | MappedColumn,
+  source: TableSource,
+): Expression<unknown> {
+  if ("defined" in column) return columnRef(column.defined, source);
   const { name, type, nullable, label } = column;
   return new Expression({ kind: "column", source, name, type, nullable, label });
 }

@@ -39,3 +39,17 @@ export function mapColumn(
     group: groups.find(({ property }) => property === defined.group?.property),
   };
 }
+
+/** A column of another table that holds a key: of the same type, and nothing else. */
+export function keyColumn({ type }: Column, name: string, table: string): Column {
+  return {
+    name,
+    label: `${table}.${name}`,
+    type,
+    nullable: false,
+    generated: false,
+    defaultSql: undefined,
+    unique: false,
+    indexed: false,
+  };
+}

@@ -10,8 +10,8 @@ import type { Column, ForeignKey, Index, Table } from "../schema/table.ts";
 import { describe } from "../sql/expression.ts";
 import type { TableSource } from "../sql/node.ts";
 import type { DialectName, WireRow } from "../sql/wire.ts";
-import type { Definition } from "./definition.ts";
-import { mapColumn, type MappedColumn } from "./mapped_column.ts";
+import type { Definition, Part } from "./definition.ts";
+import { keyColumn, mapColumn, type MappedColumn } from "./mapped_column.ts";
 import type { Cascade } from "./relation.ts";
 import { compileShape, type IdentityKey, type RowShape } from "./row_shape.ts";
 
@@ -65,14 +65,25 @@ export interface Association {
 }
 
 /** The parts of a table that other tables fill in. */
-interface MappedTable extends Table {
-  readonly columns: MappedColumn[];
-  readonly primaryKey: readonly MappedColumn[];
+export interface MappedTable extends Table {
+  readonly columns: Column[];
+  readonly primaryKey: readonly Column[];
   readonly foreignKeys: ForeignKey[];
   /** Its columns that keys of other tables refer to. */
   readonly referenced: Set<Column>;
-  readonly unique: (readonly MappedColumn[])[];
+  readonly unique: (readonly Column[])[];
   readonly indexes: Index[];
+  readonly checks: string[];
+}
+
+/** One of the tables that hold the rows of a class. */
+export interface MappedPart {
+  /** The table. */
+  readonly table: MappedTable;
+  /** As declared by a joined subclass. */
+  readonly part: Part | undefined;
+  /** Which of the mapper's columns it holds, by index; its key is that of the base's table. */
+  readonly holds: readonly boolean[];
 }
 
 /** One class and its table. */
@@ -85,22 +96,34 @@ export class Mapper {
   readonly index: number;
   /** As declared. */
   readonly definition: Definition;
-  /** The mapper of the table: itself, or that of the class it extends. */
+  /** The class it extends. */
+  readonly parent: Mapper | undefined;
+  /** The class at the base of all: itself, unless it extends another. */
   readonly root: Mapper;
+  /** The class that brought the table along: itself, or one that it extends. */
+  readonly home: Mapper;
   /** The mappers of the classes that extend it, by what the discriminator says; itself included. */
   readonly classes: Map<string, Mapper> = new Map();
+  /** What the discriminator says of new objects; undefined where there are no subclasses. */
+  kind: string | undefined = undefined;
   /** The source of every query's root. */
   readonly source: TableSource;
-  /** The table. */
+  /** The table that holds what the class declares. */
   readonly table: MappedTable;
+  /** The tables that hold its rows, the base's first; several for joined subclasses. */
+  readonly parts: readonly MappedPart[];
+  /** Of the base: the tables of all classes that extend it, its own included. */
+  readonly tables: MappedTable[];
   /** The columns in order of declaration, deferred ones last: a row without those is shorter. */
   readonly columns: readonly MappedColumn[];
   /** The columns that are loaded. */
   readonly eager: readonly MappedColumn[];
   /** The columns that are selected: `eager`, and behind them those of subclasses. */
   readonly loaded: MappedColumn[];
-  /** The primary key's columns. */
+  /** The primary key's columns, in the base's table. */
   readonly primaryKey: readonly MappedColumn[];
+  /** Index of the column that tells subclasses apart; -1: there is none. */
+  readonly discriminator: number;
   /** Index of the column that tells whether a row was changed meanwhile; -1: there is none. */
   readonly versionIndex: number;
   /** The database gives that column its values. */
@@ -112,24 +135,28 @@ export class Mapper {
   readonly #byProperty: ReadonlyMap<string, MappedColumn>;
   readonly #shapes = new Map<DialectName, RowShape>();
   readonly #sparseShapes = new Map<DialectName, RowShape>();
+  readonly #places = new Map<Mapper, readonly number[]>();
 
   /** Relations and foreign keys are added by the registry. */
   constructor(
     entityClass: new (fill: unknown, row: WireRow) => object,
     definition: Definition,
     index: number,
-    root?: Mapper,
+    parent?: Mapper,
   ) {
-    this.root = root ?? this;
+    const ownsTable = parent === undefined || definition.part !== parent.definition.part;
+    this.parent = parent;
+    this.root = parent?.root ?? this;
+    this.home = ownsTable ? this : parent.home;
     this.entityClass = entityClass;
     this.name = entityClass.name;
     this.index = index;
     this.definition = definition;
     this.source = definition.source;
+    const { columns: declared, groups } = definition;
     // Columns of the base are the very same ones: relations and keys know them by identity.
-    const columns = definition.columns.map((column) =>
-      root?.columns.find(({ defined }) => defined === column) ??
-        mapColumn(column, definition.groups)
+    const columns = declared.map((column) =>
+      parent?.column(column.property) ?? mapColumn(column, groups)
     );
     this.eager = columns.filter(({ deferred }) => !deferred);
     this.columns = [...this.eager, ...columns.filter(({ deferred }) => deferred)];
@@ -138,18 +165,51 @@ export class Mapper {
     this.#byProperty = new Map(this.columns.map((column) => [column.property, column]));
     this.versionIndex = this.columns.findIndex(({ defined }) => defined.spec.version !== false);
     this.versionGenerated = this.columns[this.versionIndex]?.defined.spec.version === "database";
+    this.discriminator = this.columns.findIndex(({ defined }) =>
+      defined.spec.discriminator !== undefined
+    );
     this.readOnly = definition.options.readOnly ?? false;
-    this.table = root?.table ?? {
-      schema: definition.source.schema,
-      name: definition.source.name,
-      columns: [...this.columns],
-      primaryKey: this.primaryKey,
-      foreignKeys: [],
+    this.table = ownsTable ? this.#makeTable() : parent.table;
+    this.tables = [this.table];
+    const tables: Omit<MappedPart, "holds">[] = [...parent?.parts ?? []];
+    if (ownsTable) tables.push({ table: this.table, part: definition.part });
+    this.parts = tables.map(({ table, part }) => ({
+      table,
+      part,
+      holds: this.columns.map(({ defined }) => defined.part === part),
+    }));
+  }
+
+  #makeTable(): MappedTable {
+    const { source, part, tableName, options: { checks = [] } } = this.definition;
+    const { schema, name } = part ?? source;
+    const key = part === undefined
+      ? this.primaryKey
+      : this.primaryKey.map((column, i) => keyColumn(column, part.key[i]!.name, tableName));
+    const foreignKeys: ForeignKey[] = this.parent === undefined ? [] : [{
+      columns: key,
+      target: this.parent.table,
+      targetColumns: this.parent.table.primaryKey,
+      // The rows of one object go together, and keep the same key.
+      onDelete: "cascade",
+      onUpdate: "cascade",
+    }];
+    return {
+      schema,
+      name,
+      columns: part === undefined ? [...this.columns] : [...key, ...this.#own()],
+      primaryKey: key,
+      foreignKeys,
       referenced: new Set(),
       unique: [],
       indexes: [],
-      checks: definition.options.checks ?? [],
+      checks: [...checks],
     };
+  }
+
+  /** The columns that the class declares itself. */
+  #own(): MappedColumn[] {
+    return this.columns.filter(({ property }) => this.parent?.column(property) === undefined);
   }
 
   /** How many columns a row has that becomes an object: those that are loaded, and computed ones. */
@@ -157,17 +217,44 @@ export class Mapper {
     return this.loaded.length + this.definition.computed.length;
   }
 
-  /** The column that tells subclasses apart; -1 if there is none. */
-  get discriminator(): number {
-    return this.columns.findIndex(({ defined }) => defined.spec.discriminator !== undefined);
+  /** True if objects of this class are of the other one, too. */
+  isA(other: Mapper): boolean {
+    return other === this || this.parent?.isA(other) === true;
   }
 
-  /** Takes in a class that extends this one. */
-  extend(value: string, mapper: Mapper): void {
-    const own = mapper.columns.filter((column) => this.column(column.property) === undefined);
-    this.classes.set(value, mapper);
-    this.loaded.push(...own.filter(({ deferred }) => !deferred));
-    this.table.columns.push(...own.map((column) => ({ ...column, nullable: true })));
+  /** The class that declares these columns and paths first: objects of those that extend it load them together. */
+  declaring(paths: readonly string[]): Mapper {
+    const { parent } = this;
+    const declares = (path: string) =>
+      parent!.reads(path) || parent!.relations.has(path.split(".", 1)[0]!);
+    return parent !== undefined && paths.every(declares) ? parent.declaring(paths) : this;
+  }
+
+  /** Takes a class that extends this one, or one that does, into the hierarchy. */
+  takeIn(value: string, mapper: Mapper): void {
+    const own = mapper.#own();
+    for (let base = mapper.parent; base !== undefined; base = base.parent) {
+      base.classes.set(value, mapper);
+      base.loaded.push(...own.filter(({ deferred }) => !deferred));
+    }
+    mapper.kind = value;
+    if (mapper.home === mapper) this.tables.push(mapper.table);
+    else {
+      // The rows of other classes in the table have none.
+      mapper.table.columns.push(...own.map((column) => ({ ...column, nullable: true })));
+      mapper.table.checks.push(...mapper.definition.options.checks ?? []);
+    }
+  }
+
+  /** Where the columns of a class stand in a row of this one, which it extends; computed ones last. */
+  placesOf(mapper: Mapper): readonly number[] {
+    let places = this.#places.get(mapper);
+    if (places === undefined) {
+      const computed = this.definition.computed.map((_, i) => this.loaded.length + i);
+      places = [...mapper.eager.map((column) => this.loaded.indexOf(column)), ...computed];
+      this.#places.set(mapper, places);
+    }
+    return places;
   }
 
   /** True for the names of what is read from a row: columns, groups of them, computed ones. */
@@ -180,10 +267,11 @@ export class Mapper {
 
   /** The columns without which an object can be neither known nor linked nor written safely. */
   get indispensable(): Set<MappedColumn> {
-    const { foreignKeys, referenced } = this.table;
     const linking = new Set<Column>([
-      ...referenced,
-      ...foreignKeys.flatMap(({ columns }) => columns),
+      ...this.parts.flatMap(({ table: { referenced, foreignKeys } }) => [
+        ...referenced,
+        ...foreignKeys.flatMap(({ columns }) => columns),
+      ]),
       ...[...this.relations.values()].flatMap(({ localColumns }) => localColumns),
     ]);
     return new Set(
@@ -202,6 +290,21 @@ export class Mapper {
   /** The column of a property or, failing that, of a database name. */
   findColumn(name: string): MappedColumn | undefined {
     return this.#byProperty.get(name) ?? this.columns.find((column) => column.name === name);
+  }
+
+  /** The mapped column that a column of one of its tables stands for: each of them has the key. */
+  mapped(column: Column): MappedColumn {
+    for (const { table, part } of this.parts) {
+      if (part === undefined) continue;
+      const key = this.primaryKey[table.primaryKey.indexOf(column)];
+      if (key !== undefined) return key;
+    }
+    return column as MappedColumn;
+  }
+
+  /** Where columns of its tables stand in its rows; -1 for those of another class. */
+  indexesOf(columns: readonly Column[]): number[] {
+    return columns.map((column) => this.columns.indexOf(this.mapped(column)));
   }
 
   /** The compiled functions for rows of all columns. */

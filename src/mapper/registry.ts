@@ -38,7 +38,7 @@ export class Registry {
     const problems = [...orphans, ...check(this.mappers), ...resolver.resolve()];
     // Their expressions follow relations, which are there when nothing is wrong with them.
     if (problems.length === 0) problems.push(...checkComputed(this.mappers));
-    const written = this.mappers.filter((mapper) => !mapper.readOnly && mapper.root === mapper);
+    const written = this.mappers.filter((mapper) => !mapper.readOnly && mapper.home === mapper);
     this.tables = [...written.map((mapper) => mapper.table), ...resolver.associations.values()];
     if (problems.length > 0) throw new MappingError(problems);
   }
@@ -70,40 +70,65 @@ export class Registry {
   }
 }
 
-/** A mapper a class; those that share a table know each other. */
+/** A mapper a class; those of one hierarchy know each other. */
 function mappersOf(entities: readonly unknown[]): { mappers: Mapper[]; problems: string[] } {
-  const roots = new Map<Definition, Mapper>();
   const problems: string[] = [];
   const mappers: Mapper[] = [];
-  entities.forEach((entityClass, index) => {
-    const definition = definitionIn(entityClass);
-    if (definition.parent !== undefined) return;
-    mappers[index] = new Mapper(entityClass as AnyClass, definition, index);
-    roots.set(definition, mappers[index]);
-  });
-  entities.forEach((entityClass, index) => {
-    const definition = definitionIn(entityClass);
-    if (definition.parent === undefined) return;
-    const { value, definition: base } = definition.parent;
-    const root = roots.get(base);
-    // Objects of one table share their identities, and so the mappers their place.
-    const mapper = new Mapper(entityClass as AnyClass, definition, root?.index ?? index, root);
+  const found = new Map<Definition, Mapper>();
+  const add = (index: number, definition: Definition): void => {
+    const { parent } = definition;
+    const base = parent && found.get(parent.definition);
+    // Objects of one hierarchy share their identities, and so the mappers their place.
+    const mapper = new Mapper(
+      entities[index] as AnyClass,
+      definition,
+      base?.root.index ?? index,
+      base,
+    );
     mappers[index] = mapper;
-    const known = root?.classes.get(value);
-    if (root === undefined) {
+    found.set(definition, mapper);
+    if (parent === undefined) return;
+    const { value } = parent;
+    if (base === undefined) {
       problems.push(`${mapper.name} is a subclass, and "entities" lacks what it extends; add it`);
-    } else if (known !== undefined) {
+      return;
+    }
+    const { root } = base;
+    const known = root.classes.get(value) ?? (kindOf(root) === value ? root : undefined);
+    if (known === undefined) root.takeIn(value, mapper);
+    else if (known.entityClass !== mapper.entityClass) {
       problems.push(
         `${mapper.name} and ${known.name} both are "${value}"; ` +
           `give each subclass a discriminator of its own`,
       );
-    } else root.extend(value, mapper);
-  });
-  for (const root of roots.values()) {
-    const own = root.columns[root.discriminator]?.defined.spec.discriminator?.value;
-    if (root.classes.size > 0 && own !== undefined) root.classes.set(own, root);
+    }
+  };
+  const waiting = new Map(entities.map((entity, i) => [i, definitionIn(entity)]));
+  // What is extended first, in whatever order the classes are listed.
+  while (waiting.size > 0) {
+    const before = waiting.size;
+    for (const [index, definition] of waiting) {
+      const { parent } = definition;
+      if (parent !== undefined && [...waiting.values()].includes(parent.definition)) continue;
+      waiting.delete(index);
+      add(index, definition);
+    }
+    if (waiting.size === before) throw new Error("BUG: a class extends itself");
+  }
+  for (const mapper of mappers) {
+    const { parent } = mapper.definition;
+    // Rows of classes that are not listed are not taken for those of the class itself.
+    if (parent !== undefined && parent.values.size > 1) mapper.classes.set(parent.value, mapper);
+    if (parent !== undefined || mapper.classes.size === 0) continue;
+    mapper.kind = kindOf(mapper);
+    if (mapper.kind !== undefined) mapper.classes.set(mapper.kind, mapper);
   }
   return { mappers, problems };
+}
+
+/** What the discriminator says of the class that declares it. */
+function kindOf({ columns, discriminator }: Mapper): string | undefined {
+  return columns[discriminator]?.defined.spec.discriminator?.value;
 }
 
 /** Refuses what is no entity class when the engine is made, where the mistake is. */
@@ -139,34 +164,53 @@ function* check(mappers: readonly Mapper[]): Generator<string> {
   for (const mapper of mappers) {
     const { tableName } = mapper.definition;
     if (classes.has(mapper.entityClass)) yield `${mapper.name} is listed twice in "entities"`;
-    else if (byTable.has(tableName) && mapper.root === mapper) {
+    else if (byTable.has(tableName) && mapper.home === mapper && !isOrphan(mapper)) {
       yield `${mapper.name} and ${
         byTable.get(tableName)!.name
       } map the same table "${tableName}"; ` +
         `map it once`;
     }
     classes.add(mapper.entityClass);
-    if (mapper.root === mapper) byTable.set(tableName, mapper);
+    if (mapper.home === mapper) byTable.set(tableName, mapper);
     yield* checkColumns(mapper);
     yield* checkClass(mapper);
   }
+}
+
+/** A subclass without what it extends, which is said already. */
+function isOrphan({ definition, parent }: Mapper): boolean {
+  return definition.parent !== undefined && parent === undefined;
 }
 
 function* checkColumns(mapper: Mapper): Generator<string> {
   if (mapper.primaryKey.length === 0) {
     yield `${mapper.name} has no primary key; mark its columns with .primaryKey()`;
   }
-  const names = new Map<string, MappedColumn>();
+  if (mapper.home === mapper) yield* checkNames(mapper);
   for (const column of mapper.columns) {
-    const other = names.get(column.name);
-    if (other !== undefined) {
-      yield `"${column.property}" and "${other.property}" of ${mapper.name} are both the column ` +
-        `"${column.name}"; rename one with .column("…")`;
-    }
-    names.set(column.name, column);
+    if (mapper.parent?.columns.includes(column)) continue;
     if (column.primaryKey && column.nullable) {
       yield `"${column.label}" is part of the primary key and cannot be nullable()`;
     }
+    if (column.defined.spec.discriminator !== undefined && column.deferred) {
+      yield `"${column.label}" tells the class of a row, and cannot be deferred()`;
+    }
+  }
+}
+
+/** The columns of a table, of whichever classes, have names of their own. */
+function* checkNames(mapper: Mapper): Generator<string> {
+  const names = new Map<string, string>();
+  for (const column of mapper.table.columns) {
+    const property = "property" in column ? (column as MappedColumn).property : column.name;
+    const other = names.get(column.name);
+    if (other !== undefined) {
+      const said = `the column "${column.name}"; rename one with .column("…")`;
+      yield other === property
+        ? `Several classes of the table "${mapper.definition.tableName}" declare ${said}`
+        : `"${property}" and "${other}" of ${mapper.name} are both ${said}`;
+    }
+    names.set(column.name, property);
   }
 }
 

@@ -10,7 +10,8 @@ import type { Column, Table } from "../schema/table.ts";
 import { checkIdentifier } from "../sql/identifier.ts";
 import { didYouMean } from "../util/nearest.ts";
 import type { IndexOptions } from "./entity_options.ts";
-import type { MappedColumn } from "./mapped_column.ts";
+import { ownOf } from "./definition.ts";
+import { keyColumn, type MappedColumn } from "./mapped_column.ts";
 import type { Association, MappedRelation, Mapper, RelationOrder } from "./mapper.ts";
 import type { RelationSpec } from "./relation.ts";
 import { snakeCase } from "./snake_case.ts";
@@ -19,6 +20,7 @@ import { snakeCase } from "./snake_case.ts";
 export class Resolver {
   readonly #mappers: readonly Mapper[];
   readonly #byTable = new Map<string, Mapper>();
+  readonly #homes = new Map<Table, Mapper>();
   /** The tables between that no entity maps, by name. */
   readonly associations: Map<string, Table> = new Map();
 
@@ -26,76 +28,80 @@ export class Resolver {
   constructor(mappers: readonly Mapper[]) {
     this.#mappers = mappers;
     for (const mapper of mappers) {
-      if (mapper.root === mapper) this.#byTable.set(mapper.definition.tableName, mapper);
+      if (mapper.home !== mapper) continue;
+      this.#byTable.set(mapper.definition.tableName, mapper);
+      this.#homes.set(mapper.table, mapper);
     }
   }
 
   /** Resolves everything; yields the mistakes. */
   *resolve(): Generator<string> {
-    for (const mapper of this.#mappers) {
+    // Subclasses after what they extend: they have its relations.
+    const mappers = this.#mappers.toSorted((a, b) => depthOf(a) - depthOf(b));
+    for (const mapper of mappers) {
       yield* this.#references(mapper);
-      if (mapper.root === mapper) yield* this.#constraints(mapper);
+      yield* this.#constraints(mapper);
     }
-    // Subclasses last: they have the relations of their base.
-    const bases = this.#mappers.filter((mapper) => mapper.root === mapper);
-    for (const mapper of new Set([...bases, ...this.#mappers])) {
-      for (const { property, spec } of mapper.definition.relations) {
-        const inherited = mapper.root === mapper ? undefined : mapper.root.relations.get(property);
-        if (inherited !== undefined) {
-          mapper.relations.set(property, inherited);
-          continue;
-        }
+    for (const mapper of mappers) {
+      for (const [property, relation] of mapper.parent?.relations ?? []) {
+        mapper.relations.set(property, relation);
+      }
+      for (const { property, spec } of ownOf(mapper.definition).relations) {
         const found = this.#relation(mapper, property, spec);
         if (typeof found === "string") yield `"${mapper.name}.${property}" ${found}`;
         else if (found !== undefined) mapper.relations.set(property, found);
       }
     }
-    for (const mapper of this.#mappers) {
-      for (const relation of mapper.relations.values()) relation.inverse = inverseOf(relation);
+    for (const mapper of mappers) {
+      for (const relation of mapper.relations.values()) {
+        if (mapper.parent?.relations.get(relation.property) === relation) continue;
+        relation.inverse = inverseOf(mapper, relation);
+      }
     }
   }
 
   *#references(mapper: Mapper): Generator<string> {
-    for (const column of mapper.columns) {
+    for (const { property } of ownOf(mapper.definition).columns) {
+      const column = mapper.column(property)!;
       const reference = column.defined.spec.references;
-      const inherited = mapper.root !== mapper && mapper.root.columns.includes(column);
-      if (reference === undefined || inherited) continue;
+      if (reference === undefined) continue;
       const found = this.#column(reference.target);
-      if (typeof found === "string") {
-        yield `"${column.label}" references "${reference.target}": ${found}`;
+      const target = typeof found === "string" ? found : inTable(found.mapper, found.column);
+      if (typeof target === "string") {
+        yield `"${column.label}" references "${reference.target}": ${target}`;
         continue;
       }
       const { onDelete, onUpdate } = reference;
-      const target = found.mapper.table;
-      target.referenced.add(found.column);
+      (found as Found).mapper.table.referenced.add(target);
       mapper.table.foreignKeys.push({
         columns: [column],
-        target,
-        targetColumns: [found.column],
+        target: (found as Found).mapper.table,
+        targetColumns: [target],
         onDelete,
         onUpdate,
       });
     }
-    if (mapper.root !== mapper) return;
     for (const key of mapper.definition.options.foreignKeys ?? []) {
-      const columns = key.columns.map((name) => own(mapper, name));
-      const targets = key.references.map((name) => this.#column(name));
+      const columns = key.columns.map((name) => ownInTable(mapper, name));
+      const found = key.references.map((name) => this.#column(name));
+      const targets = found.map((each) =>
+        typeof each === "string" ? each : inTable(each.mapper, each.column)
+      );
       const wrong = [...columns, ...targets].filter((found) => typeof found === "string");
       const name = `A foreign key of ${mapper.name}`;
       for (const problem of wrong) yield `${name}: ${problem}`;
       if (wrong.length > 0) continue;
-      const found = targets as { mapper: Mapper; column: MappedColumn }[];
-      const target = found[0]?.mapper;
+      const target = (found as Found[])[0]?.mapper;
       if (target === undefined || columns.length !== found.length) {
         yield `${name} has ${columns.length} columns and refers to ${found.length}; name as many`;
-      } else if (found.some(({ mapper }) => mapper !== target)) {
+      } else if ((found as Found[]).some(({ mapper }) => mapper !== target)) {
         yield `${name} refers to several tables; make it several keys`;
       } else {
-        for (const { column } of found) target.table.referenced.add(column);
+        for (const column of targets as Column[]) target.table.referenced.add(column);
         mapper.table.foreignKeys.push({
-          columns: columns as MappedColumn[],
+          columns: columns as Column[],
           target: target.table,
-          targetColumns: found.map(({ column }) => column),
+          targetColumns: targets as Column[],
           onDelete: key.onDelete,
           onUpdate: key.onUpdate,
         });
@@ -106,23 +112,38 @@ export class Resolver {
   *#constraints(mapper: Mapper): Generator<string> {
     const { unique = [], indexes = [] } = mapper.definition.options;
     for (const names of unique) {
-      const columns = names.map((name) => own(mapper, name));
+      const columns = names.map((name) => ownInTable(mapper, name));
       const wrong = columns.filter((found) => typeof found === "string");
       for (const problem of wrong) yield `A unique constraint of ${mapper.name}: ${problem}`;
       if (names.length === 0) yield `A unique constraint of ${mapper.name} names no column`;
-      else if (wrong.length === 0) mapper.table.unique.push(columns as MappedColumn[]);
+      else if (wrong.length === 0) mapper.table.unique.push(columns as Column[]);
     }
     for (const index of indexes) {
       const options: IndexOptions<string> = "columns" in index ? index : { columns: index };
-      const columns = options.columns.map((name) => own(mapper, name));
+      const columns = options.columns.map((name) => ownInTable(mapper, name));
       const wrong = columns.filter((found) => typeof found === "string");
       for (const problem of wrong) yield `An index of ${mapper.name}: ${problem}`;
       if (columns.length === 0) yield `An index of ${mapper.name} names no column`;
       else if (wrong.length === 0) {
         const { name, unique = false, where } = options;
-        mapper.table.indexes.push({ name, columns: columns as MappedColumn[], unique, where });
+        mapper.table.indexes.push({ name, columns: columns as Column[], unique, where });
       }
     }
+  }
+
+  /** The foreign keys of a class, those that it inherits among them, by mapped columns. */
+  #keysOf(mapper: Mapper): Key[] {
+    return mapper.parts.flatMap(({ table }) =>
+      // But for the one that ties a joined subclass to its base: that is no relation.
+      table.foreignKeys.filter(({ columns }) => columns !== table.primaryKey).map((key) => {
+        const target = this.#homes.get(key.target)!;
+        return {
+          columns: key.columns.map((column) => mapper.mapped(column)),
+          target,
+          targetColumns: key.targetColumns.map((column) => target.mapped(column)),
+        };
+      })
+    );
   }
 
   /** The relation; what is wrong with it; or undefined where that is reported elsewhere. */
@@ -153,7 +174,7 @@ export class Resolver {
     const wrong = columns.find((found) => typeof found === "string");
     if (wrong !== undefined) return `${call}: ${wrong}`;
     const localColumns = columns as MappedColumn[];
-    const key = mapper.table.foreignKeys.find((key) => same(key.columns, localColumns));
+    const key = this.#keysOf(mapper).find((key) => same(key.columns, localColumns));
     if (key === undefined) {
       // A wrong reference is reported where it stands.
       if (localColumns.some((column) => column.defined.spec.references !== undefined)) {
@@ -166,12 +187,7 @@ export class Resolver {
     }
     // In the order of the relation.
     const pairs = localColumns.map((column) => key.targetColumns[key.columns.indexOf(column)]!);
-    return {
-      target: this.#mappers.find(({ table }) => table === key.target)!.root,
-      localColumns,
-      targetColumns: pairs as MappedColumn[],
-      through: undefined,
-    };
+    return { target: key.target, localColumns, targetColumns: pairs, through: undefined };
   }
 
   #has(mapper: Mapper, { kind, by }: RelationSpec): Ends | string {
@@ -179,14 +195,14 @@ export class Resolver {
     const found = by.map((name) => this.#column(name));
     const wrong = found.find((each) => typeof each === "string");
     if (wrong !== undefined) return `${call}: ${wrong}`;
-    const columns = found as { mapper: Mapper; column: MappedColumn }[];
+    const columns = found as Found[];
     const target = columns[0]!.mapper;
     if (columns.some(({ mapper }) => mapper !== target)) {
       return `${call}, and these columns are of several tables; name those of one key`;
     }
     const targetColumns = columns.map(({ column }) => column);
-    const key = target.table.foreignKeys.find((key) =>
-      key.target === mapper.table && same(key.columns, targetColumns)
+    const key = this.#keysOf(target).find((key) =>
+      mapper.isA(key.target) && same(key.columns, targetColumns)
     );
     const localColumns = key === undefined
       ? mapper.primaryKey
@@ -197,7 +213,7 @@ export class Resolver {
     }
     return {
       target,
-      localColumns: localColumns as MappedColumn[],
+      localColumns,
       targetColumns,
       through: undefined,
     };
@@ -222,14 +238,14 @@ export class Resolver {
     { options }: RelationSpec,
     call: string,
   ): Ends | string {
-    const keys = association.table.foreignKeys;
+    const keys = this.#keysOf(association);
     const named = (names: string | readonly string[] | undefined) => {
       if (names === undefined) return undefined;
       const columns = [names].flat().map((name) => association.findColumn(name));
       return keys.find((key) => same(key.columns, columns as Column[]));
     };
     const hint = `say { from: "…", to: "…" } with the columns of ${association.name}`;
-    const toThis = keys.filter((key) => key.target === mapper.table);
+    const toThis = keys.filter((key) => mapper.isA(key.target));
     const to = named(options.to);
     const candidates = options.from === undefined
       ? toThis.filter((key) => key !== to)
@@ -240,21 +256,18 @@ export class Resolver {
         ? `${call}, and ${association.name} has no foreign key to ${mapper.name}; add one`
         : `${call}, and ${association.name} refers to ${mapper.name} several times; ${hint}`;
     }
-    const others = keys.filter((key) =>
-      key !== first && this.#mappers.some(({ table }) => table === key.target)
-    );
+    const others = keys.filter((key) => key !== first);
     const wanted = options.target === undefined
       ? others
-      : others.filter((key) => key.target === this.#byTable.get(options.target!)?.table);
+      : others.filter((key) => key.target === this.#byTable.get(options.target!));
     const second = options.to === undefined && wanted.length === 1 ? wanted[0] : to;
     if (second === undefined) {
       return `${call}, and it is not clear which other key of ${association.name} is meant; ${hint}`;
     }
-    const target = this.#mappers.find(({ table }) => table === second.target)!.root;
     return {
-      target,
-      localColumns: first.targetColumns as MappedColumn[],
-      targetColumns: second.targetColumns as MappedColumn[],
+      target: second.target,
+      localColumns: first.targetColumns,
+      targetColumns: second.targetColumns,
       through: {
         table: association.table,
         source: association.source,
@@ -315,7 +328,7 @@ export class Resolver {
   /** The relation over the same table that another entity, or this one, declares. */
   #mirror(mapper: Mapper, property: string, table: string) {
     const found = this.#mappers.flatMap((other) =>
-      other.definition.relations
+      ownOf(other.definition).relations
         .filter(({ spec }) => spec.kind === "manyToMany" && spec.by[0] === table)
         .filter((relation) => other !== mapper || relation.property !== property)
         .map(({ spec }) => ({ mapper: other, options: spec.options }))
@@ -346,20 +359,12 @@ export class Resolver {
     const schema = dot < 0 ? undefined : checkIdentifier(qualified.slice(0, dot));
     const name = checkIdentifier(qualified.slice(dot + 1));
     const make = (names: readonly string[], side: Mapper): Column[] =>
-      side.primaryKey.map((column, i) => ({
-        ...column,
-        name: checkIdentifier(names[i]!),
-        label: `${qualified}.${names[i]!}`,
-        generated: false,
-        defaultSql: undefined,
-        unique: false,
-        indexed: false,
-      }));
+      side.primaryKey.map((column, i) => keyColumn(column, checkIdentifier(names[i]!), qualified));
     const [fromColumns, toColumns] = [make(from, mapper), make(to, target)];
     const key = (columns: readonly Column[], side: Mapper) => ({
       columns,
       target: side.table,
-      targetColumns: side.primaryKey,
+      targetColumns: side.table.primaryKey,
       onDelete: "cascade" as const,
       onUpdate: "cascade" as const,
     });
@@ -380,7 +385,7 @@ export class Resolver {
   }
 
   /** `authors.id` → the mapper and column, or what is wrong with it. */
-  #column(path: string): { mapper: Mapper; column: MappedColumn } | string {
+  #column(path: string): Found | string {
     const dot = path.lastIndexOf(".");
     if (dot < 0) return `write it as "table.column"`;
     const table = path.slice(0, dot);
@@ -394,11 +399,24 @@ export class Resolver {
     if (typeof column !== "string") return { mapper, column };
     // A column that only a subclass has leads to its objects.
     for (const each of mapper.classes.values()) {
-      const column = each.findColumn(name);
+      const column = each.home === mapper ? each.findColumn(name) : undefined;
       if (column !== undefined) return { mapper: each, column };
     }
     return column;
   }
+}
+
+/** What a path names. */
+interface Found {
+  readonly mapper: Mapper;
+  readonly column: MappedColumn;
+}
+
+/** A foreign key, by mapped columns. */
+interface Key {
+  readonly columns: readonly MappedColumn[];
+  readonly target: Mapper;
+  readonly targetColumns: readonly MappedColumn[];
 }
 
 /** What a relation connects. */
@@ -408,6 +426,25 @@ function own(mapper: Mapper, name: string): MappedColumn | string {
   return mapper.findColumn(name) ??
     `${mapper.name} has no column "${name}". ` +
       didYouMean(name, mapper.columns.map((column) => column.property));
+}
+
+/** The column that a class's own table has for one of its columns, or what is wrong. */
+function inTable(mapper: Mapper, column: MappedColumn): Column | string {
+  if (column.defined.part === mapper.definition.part) return column;
+  const key = mapper.table.primaryKey[mapper.primaryKey.indexOf(column)];
+  return key ??
+    `"${column.property}" of ${mapper.name} is a column of the table of ${
+      mapper.parent!.name
+    }, and not of its own; name it there`;
+}
+
+function ownInTable(mapper: Mapper, name: string): Column | string {
+  const column = own(mapper, name);
+  return typeof column === "string" ? column : inTable(mapper, column);
+}
+
+function depthOf({ parent }: Mapper): number {
+  return parent === undefined ? 0 : depthOf(parent) + 1;
 }
 
 function noForeignKey(mapper: Mapper): string {
@@ -439,10 +476,11 @@ function orderOf(target: Mapper, { options }: RelationSpec): RelationOrder[] | s
   return terms;
 }
 
-function inverseOf(relation: MappedRelation): MappedRelation | undefined {
+function inverseOf(mapper: Mapper, relation: MappedRelation): MappedRelation | undefined {
   const { through, localColumns, targetColumns, target } = relation;
   for (const other of target.relations.values()) {
-    if (other === relation) continue;
+    // One that leads to a subclass only says less.
+    if (other === relation || !mapper.isA(other.target)) continue;
     if (through === undefined) {
       const oneHoldsKey = (other.kind === "belongsTo") !== (relation.kind === "belongsTo");
       if (

@@ -1,22 +1,50 @@
 /**
- * Single-table inheritance: classes that share a table, told apart by a column of it.
+ * Inheritance: classes whose objects are told apart by a column, in one table or with tables of
+ * their own beside it.
  *
  * @module
  */
 
 import { InputError } from "../errors.ts";
 import { conditionNode, describe } from "../sql/expression.ts";
+import { checkIdentifier } from "../sql/identifier.ts";
 import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { construct, define, refsOf } from "./define.ts";
-import { columnRef, type Definition, definitionOf } from "./definition.ts";
+import {
+  checkOptions,
+  COMMON_OPTIONS,
+  construct,
+  filtersOf,
+  guardedOf,
+  readFields,
+  readTable,
+  refsOf,
+} from "./define.ts";
+import {
+  columnRef,
+  type DefinedColumn,
+  type Definition,
+  definitionOf,
+  isClassFilter,
+  ownOf,
+  type Part,
+} from "./definition.ts";
+import type { AnyEntityOptions, SubclassOptions } from "./entity_options.ts";
 import { defineAccessors } from "./group_accessors.ts";
-import type { ColumnRefs, EntityClass, Fields, FieldsOf, Init, Instance } from "./types.ts";
+import type {
+  ColumnRefs,
+  EntityClass,
+  Fields,
+  FieldsOf,
+  Init,
+  KindOf,
+  SubclassInstance,
+} from "./types.ts";
 
 /** What `subclass()` returns: a class to extend. */
 export interface SubclassBase<B extends object, G extends Fields> extends HasNode {
   /** Makes a new object. */
-  new (init: Init<FieldsOf<B> & G>): B & Instance<FieldsOf<B> & G>;
+  new (init: Init<FieldsOf<B> & G>): SubclassInstance<B, G>;
   /** The columns as expressions, for the `sql` tag. */
   readonly c: ColumnRefs<FieldsOf<B> & G>;
   /**
@@ -28,17 +56,33 @@ export interface SubclassBase<B extends object, G extends Fields> extends HasNod
 }
 
 /**
- * A class whose objects are rows of another class's table, with columns and relations of its own
- * (single-table inheritance). The base class declares a column with `.discriminator()`; here is said
- * which of its values means this class.
+ * A class whose objects are rows of another class's table, with columns and relations of its own.
+ * The base class declares a column with `.discriminator()`; here is said which of its values means
+ * this class. A subclass can be extended in turn.
+ *
+ * - **Single-table inheritance** is the default: what the subclass declares is in the base's table,
+ *   where it takes null, since the rows of other classes have none.
+ * - **Joined inheritance** with `{ table: "…" }`: it is in a table of the subclass's own, whose key
+ *   is that of the base's row and a foreign key to it (`on delete cascade`, `on update cascade`). The
+ *   columns of the base, the discriminator among them, stay where they are.
  *
  * A query of the base class gives objects of the right classes, and so do relations to it; a query
- * of the subclass gives only its own. In the table the columns of a subclass take null, since the
- * rows of other classes have none.
+ * of the subclass gives only its own, and those of classes that extend it. Both are one statement:
+ * the tables of joined subclasses are left-joined, all of those that the result can have objects
+ * of, and in a `select()`, a `where()` or a count only those that a column is used of.
  *
- * @throws {InputError} when the base is no entity with a discriminator, or a subclass itself.
+ * A flush writes the base's row first, changes only the tables that something changed in, and
+ * deletes all rows of an object. `insert()`, `bulkInsert()`, `bulkUpsert()` and `copyIn()` write one
+ * table and refuse joined subclasses; an `update()` sets columns of one of the tables, and changes
+ * the base's `version()` if that is the one; `deleteFrom()` and `bulkDelete()` delete the base's row,
+ * and leave the rest to the foreign keys.
  *
- * @example
+ * @param value What the discriminator says of the class.
+ * @param fields Columns and relations by property name; keys, version and computed columns are the base's.
+ * @param options A table of its own, hooks, filters and constraints.
+ * @throws {InputError} when the base is no entity with a discriminator, or a name cannot be used.
+ *
+ * @example One table for all
  * ```ts
  * import { AsyncEngine, createAll, entity, integer, subclass, text } from "@sluice/orm";
  * import { assert, assertEquals } from "@std/assert";
@@ -62,15 +106,52 @@ export interface SubclassBase<B extends object, G extends Fields> extends HasNod
  * assertEquals([rex.breed, tom.lives], ["Collie", 9]);
  * assertEquals(await other.query(Dog).where((d) => d.breed.eq("Collie")).count(), 1);
  * ```
+ *
+ * @example A table for what a class adds
+ * ```ts
+ * import { AsyncEngine, createAll, entity, integer, oneOf, subclass, text } from "@sluice/orm";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * class Employee extends entity("employees", {
+ *   id: integer().primaryKey().generated(),
+ *   role: oneOf("employee", "engineer", "manager").discriminator("employee"),
+ *   name: text(),
+ * }) {}
+ * class Engineer extends subclass(Employee, "engineer", { language: text() }, {
+ *   table: "engineers",
+ * }) {}
+ * class Manager extends subclass(Employee, "manager", { budget: integer() }, {
+ *   table: "managers",
+ * }) {}
+ * await using engine = new AsyncEngine("sqlite::memory:", {
+ *   entities: [Employee, Engineer, Manager],
+ * });
+ * await createAll(engine);
+ * await using session = engine.session();
+ * session.addAll([
+ *   new Engineer({ name: "Ada", language: "TypeScript" }),
+ *   new Manager({ name: "Bob", budget: 100 }),
+ * ]);
+ * await session.commit();
+ *
+ * await using other = engine.session();
+ * const [ada, bob] = await other.query(Employee).orderBy((e) => e.name).all();
+ * assert(ada instanceof Engineer && bob instanceof Manager);
+ * assertEquals([ada.language, bob.budget], ["TypeScript", 100]);
+ * ```
  */
-export function subclass<B extends object, const G extends Fields>(
+export function subclass<
+  B extends object,
+  const G extends Fields,
+>(
   base: EntityClass<B>,
-  value: string,
+  value: KindOf<NoInfer<B>>,
   fields: G,
+  options: SubclassOptions<NoInfer<B>, NoInfer<G>> = {},
 ): SubclassBase<B, G> {
   const parent = (base as Partial<Record<typeof definitionOf, Definition>>)?.[definitionOf];
-  const found = parent?.columns.find(({ spec }) => spec.discriminator !== undefined);
-  if (parent === undefined || found === undefined || parent.parent !== undefined) {
+  const kind = parent?.columns.find(({ spec }) => spec.discriminator !== undefined);
+  if (parent === undefined || kind === undefined) {
     throw new InputError(
       `subclass() extends ${describe(base)}, which is no entity with a discriminator`,
       { hint: "Pass a class of entity() in which a column is declared as text().discriminator()" },
@@ -81,67 +162,145 @@ export function subclass<B extends object, const G extends Fields>(
       hint: 'Pass the text that tells the class: subclass(Animal, "dog", { … })',
     });
   }
-  const definition = extend(parent, found.property, value, fields);
-  const Entity = compileClass(base, parent, definition);
+  const definition = extend(parent, kind, value, fields, options as OwnOptions);
+  const Entity = compileClass(base, definition);
   Object.assign(Entity, {
     c: refsOf(definition.columns, definition.source),
     [definitionOf]: definition,
-    [nodeOf]: definition.source,
+    [nodeOf]: ownTable(definition),
   });
-  for (const group of definition.groups.slice(parent.groups.length)) {
+  for (const group of ownOf(definition).groups) {
     defineAccessors(Entity.prototype as object, group);
   }
   return Entity as unknown as SubclassBase<B, G>;
 }
 
-function extend(parent: Definition, property: string, value: string, fields: Fields): Definition {
-  const own = define(parent.tableName, fields, {});
-  const taken = new Set<string>([
-    ...parent.columns.map((column) => column.property),
-    ...parent.relations.map((relation) => relation.property),
-  ]);
-  for (const { property, spec } of own.columns) {
-    if (!taken.has(property) && !spec.primaryKey && !spec.generated) continue;
-    throw new InputError(`"${property}" of the subclass "${value}" is a key or there already`, {
-      hint: "Declare keys in the base class, and choose another name",
+/** The options of a subclass, of whichever class. */
+type OwnOptions = AnyEntityOptions & Pick<SubclassOptions<object, Fields>, "table" | "key">;
+
+function extend(
+  parent: Definition,
+  kind: DefinedColumn,
+  value: string,
+  fields: Fields,
+  { table, key, ...options }: OwnOptions,
+): Definition {
+  const tableName = table ?? parent.tableName;
+  checkOptions(`The subclass "${value}"`, options, COMMON_OPTIONS);
+  const own = readFields(tableName, fields);
+  checkFields(parent, value, own);
+  const { relations, deferred } = guardedOf(own.columns, own.relations);
+  for (const name of relations) parent.guarded.relations.add(name);
+  for (const name of deferred) parent.guarded.deferred.add(name);
+  const part = table === undefined ? parent.part : partOf(parent, value, table, key);
+  if (table === undefined && key !== undefined) {
+    throw new InputError(`The subclass "${value}" names a key, and no table that has it`, {
+      hint: 'Give it one: { table: "dogs", key: "animal_id" }',
     });
   }
-  for (const name of own.guarded.relations) parent.guarded.relations.add(name);
-  for (const name of own.guarded.deferred) parent.guarded.deferred.add(name);
   const columns = [
     ...parent.columns.map((column) =>
-      column.property === property
+      column.property === kind.property
         ? { ...column, spec: { ...column.spec, defaultValue: { value } } }
         : column
     ),
-    ...own.columns,
+    ...own.columns.map((column) => ({ ...column, part })),
   ];
-  const kind = columns.find((column) => column.property === property)!;
-  // Not one that can be switched off by its name: users know none that begins so.
-  const filter = {
+  const values = new Set([value]);
+  for (let { parent: above } = parent; above !== undefined; above = above.definition.parent) {
+    above.values.add(value);
+  }
+  const classFilter = {
+    // Not one that can be switched off by its name: users know none that begins so.
     name: `\0${value}`,
-    on: (source: TableSource) => conditionNode(columnRef(kind, source).eq(value), "subclass()"),
+    on: (source: TableSource) => {
+      const ref = columnRef(kind, source);
+      const isOne = values.size === 1 ? ref.eq(value) : ref.in([...values]);
+      return conditionNode(isOne, "subclass()");
+    },
   };
+  const inherited = (parent.source.filters ?? []).filter(({ name }) => !isClassFilter(name));
+  const { filters = [] } = filtersOf(tableName, columns, options);
   return {
     ...parent,
-    source: { ...parent.source, filters: [...parent.source.filters ?? [], filter] },
+    source: { ...parent.source, filters: [...inherited, classFilter, ...filters] },
+    tableName,
     columns,
     groups: [...parent.groups, ...own.groups],
     relations: [...parent.relations, ...own.relations],
-    parent: { definition: parent, value },
+    options: { ...options, readOnly: parent.options.readOnly },
+    parent: { definition: parent, value, values },
+    part,
   };
+}
+
+function checkFields(
+  parent: Definition,
+  value: string,
+  own: Pick<Definition, "columns" | "groups" | "relations">,
+): void {
+  const taken = new Set(
+    [...parent.columns, ...parent.groups, ...parent.relations, ...parent.computed]
+      .map(({ property }) => property),
+  );
+  for (const { property } of [...own.columns, ...own.groups, ...own.relations]) {
+    if (!taken.has(property)) continue;
+    throw new InputError(`"${property}" of the subclass "${value}" is there already`, {
+      hint: "Its base class declares it; choose another name",
+    });
+  }
+  for (const { property, spec } of own.columns) {
+    if (!spec.primaryKey && !spec.generated && !spec.version && !spec.discriminator) continue;
+    throw new InputError(
+      `"${property}" of the subclass "${value}" is a key, generated, a version() or a discriminator()`,
+      { hint: "Declare it in the base class, which all objects have it from" },
+    );
+  }
+}
+
+/** The table of a joined subclass. */
+function partOf(
+  parent: Definition,
+  value: string,
+  table: string,
+  key: string | readonly string[] | undefined,
+): Part {
+  if (parent.columns.some(({ spec }) => spec.version === "database")) {
+    throw new InputError(
+      `The subclass "${value}" has a table of its own, whose changes the version() of its base, ` +
+        "which the database gives, does not see",
+      { hint: "Let the flush count it: integer().version()" },
+    );
+  }
+  const columns = parent.columns.filter(({ spec }) => spec.primaryKey);
+  const names = key === undefined ? columns.map(({ name }) => name) : [key].flat();
+  if (names.length !== columns.length) {
+    throw new InputError(
+      `The key of the subclass "${value}" has ${names.length} columns, and that of its base ` +
+        `${columns.length}`,
+      { hint: "Name as many, in the order of the base's" },
+    );
+  }
+  return {
+    ...readTable(table),
+    key: columns.map((of, i) => ({ name: checkIdentifier(names[i]!), of })),
+  };
+}
+
+/** The table that a class's name stands for in the `sql` tag. */
+function ownTable({ source, part }: Definition): TableSource {
+  return part === undefined ? source : { kind: "table", schema: part.schema, name: part.name };
 }
 
 /** As the class of `entity()`; its fields are declared before they are filled, so that they stay. */
 function compileClass(
   base: unknown,
-  parent: Definition,
   definition: Definition,
 ): { readonly prototype: unknown } {
+  const own = ownOf(definition);
   const declared = [
-    ...definition.columns.filter(({ spec, group }) => !spec.deferred && group === undefined)
-      .filter(({ property }) => !parent.columns.some((column) => column.property === property)),
-    ...definition.groups.slice(parent.groups.length),
+    ...own.columns.filter(({ spec, group }) => !spec.deferred && group === undefined),
+    ...own.groups,
   ].map(({ property }) => `${JSON.stringify(property)};`);
   const source = `return class Entity extends Base {
     ${declared.join("\n")}

@@ -5,7 +5,13 @@
  * @module
  */
 
-import type { Column, DeferredColumn, PresenceOf, ValueOf } from "../schema/column.ts";
+import type {
+  Column,
+  DeferredColumn,
+  DiscriminatorColumn,
+  PresenceOf,
+  ValueOf,
+} from "../schema/column.ts";
 import type { Averaged } from "../sql/aggregates.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
 import type { Embedded } from "./embedded.ts";
@@ -136,6 +142,23 @@ export interface Declared<F> {
 
 /** The declarations of an entity, given its instances' type. */
 export type FieldsOf<E> = E extends Declared<infer F> ? F : never;
+
+/** What the discriminator of an entity can say. */
+export type KindOf<E> = KindIn<FieldsOf<E>> & string;
+
+/** As `KindOf`, of a set of declarations; any text where the compiler does not see which column it is. */
+export type KindIn<F> = [DiscriminatorIn<F>] extends [never] ? string : DiscriminatorIn<F>;
+
+/** The values of a discriminator. */
+export type DiscriminatorIn<F> = {
+  [K in keyof F]: F[K] extends DiscriminatorColumn<infer T> ? T : never;
+}[keyof F];
+
+/** An instance of a class that extends that of `B` and declares `G`. */
+export type SubclassInstance<B, G> =
+  & B
+  & { -readonly [K in keyof G]: PropertyOf<G[K]> }
+  & Declared<FieldsOf<B> & G>;
 
 /** An entity as it was declared, whatever was loaded of it. */
 export type Declarations<E> = Instance<FieldsOf<E>>;

@@ -230,10 +230,10 @@ export class Column<T, P extends Presence = "required"> {
    *
    * @param value The value of the declaring class itself; without one it has subclasses only.
    */
-  discriminator(value?: T & string): Column<T, "optional"> {
+  discriminator(value?: T & string): DiscriminatorColumn<T> {
     const { discriminator: _, ...others } = this.spec;
     const defaultValue = value === undefined ? this.spec.defaultValue : { value };
-    return new Column({ ...others, defaultValue, discriminator: { value } });
+    return new DiscriminatorColumn({ ...others, defaultValue, discriminator: { value } });
   }
   /**
    * An array of what was declared so far: `text().array()`, with null elements
@@ -272,6 +272,14 @@ export class Column<T, P extends Presence = "required"> {
     }
     return new DeferredColumn({ ...this.spec, deferred: true });
   }
+}
+
+declare const tellsClasses: unique symbol;
+
+/** A column that says of which class a row is. */
+export class DiscriminatorColumn<T> extends Column<T, "optional"> {
+  /** For the compiler's eyes only. */
+  declare readonly [tellsClasses]: true;
 }
 
 declare const whenLoaded: unique symbol;

@@ -505,15 +505,8 @@ export class AsyncSession implements AsyncDisposable {
   ): Promise<With<E, P>[]>;
   async load(objects: Iterable<object>, ...paths: readonly unknown[]): Promise<never[]> {
     const all = [...objects];
-    const { registry } = this.#core.context;
-    // Objects of one table load together what the class they extend declares.
-    const isShared = ({ root }: Mapper) =>
-      paths.every((path) =>
-        typeof path !== "string" || root.reads(path) || root.relations.has(path.split(".")[0]!)
-      );
-    const declaring = (mapper: Mapper) => isShared(mapper) ? mapper.root : mapper;
-    const groups = Map.groupBy(all, (object) => declaring(registry.mapperOf(object)));
-    for (const [mapper, some] of groups) {
+    const named = paths.filter((path) => typeof path === "string");
+    for (const [mapper, some] of this.#byClass(all, named)) {
       const isColumn = (path: unknown) => typeof path === "string" && mapper.reads(path);
       const columns = paths.filter(isColumn);
       const relations = paths.filter((path) => !isColumn(path));
@@ -570,9 +563,8 @@ export class AsyncSession implements AsyncDisposable {
     where?: (related: Ref<PathTarget<Declarations<E>, K>>) => Condition,
   ): Promise<Map<E, number>> {
     const all = [...new Set(objects)];
-    const { registry } = this.#core.context;
     const counts = new Map<E, number>();
-    for (const [mapper, some] of Map.groupBy(all, (object) => registry.mapperOf(object))) {
+    for (const [mapper, some] of this.#byClass(all, [relation])) {
       const counted = countedRelation(mapper, relation);
       const source = { ...counted.target.source };
       const related = this.#related(counted.target, source);
@@ -581,6 +573,12 @@ export class AsyncSession implements AsyncDisposable {
       some.forEach((object, i) => counts.set(object, numbers[i]!));
     }
     return counts;
+  }
+
+  /** Objects by the class that declares their relations. */
+  #byClass<E extends object>(objects: readonly E[], relations: string[]): Map<Mapper, E[]> {
+    const { registry } = this.#core.context;
+    return Map.groupBy(objects, (object) => registry.mapperOf(object).declaring(relations));
   }
 
   #related(mapper: Mapper, source: TableSource = mapper.source): Query<object> {

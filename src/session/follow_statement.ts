@@ -20,6 +20,7 @@ import type { ForeignKey } from "../schema/table.ts";
 import { allOf, anyOf, type Condition } from "../sql/expression.ts";
 import { nodeIn, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
 import type { Committed } from "../unit_of_work/hooks.ts";
+import { relatingKeys } from "../unit_of_work/references.ts";
 import type { SessionCore } from "./session_core.ts";
 
 /** How a statement is run. */
@@ -94,7 +95,8 @@ function isStored(object: object): boolean {
 function touchedBy(statement: Executable<unknown>, { context }: SessionCore): readonly Touched[] {
   const node = nodeIn(statement);
   const { mappers } = context.registry;
-  const rootOf = (source: TableSource) => mappers.find((mapper) => mapper.source === source)?.root;
+  const rootOf = ({ schema, name }: TableSource) =>
+    mappers.find(({ table }) => table.name === name && table.schema === schema)?.root;
   const first = (source: TableSource, columns: Touched["columns"]): Touched[] => {
     const mapper = rootOf(source);
     return mapper === undefined ? [] : withReferrers({ mapper, columns }, mappers);
@@ -118,8 +120,8 @@ function withReferrers(start: Touched, mappers: readonly Mapper[]): Touched[] {
   for (const { mapper, columns } of touched) {
     for (const other of mappers) {
       if (other.root !== other) continue;
-      for (const key of other.table.foreignKeys) {
-        if (key.target !== mapper.table) continue;
+      for (const key of other.tables.flatMap(relatingKeys)) {
+        if (!mapper.tables.some((table) => table === key.target)) continue;
         const next = consequence(key, columns);
         if (next === "nothing") continue;
         const known = touched.some((one) =>

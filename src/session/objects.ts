@@ -2,7 +2,7 @@
 
 import { NoResultError } from "../errors.ts";
 import type { PathTree } from "../loading/paths.ts";
-import { columnRef } from "../mapper/definition.ts";
+import { columnRef, isClassFilter } from "../mapper/definition.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { allOf, type Condition } from "../sql/expression.ts";
@@ -88,7 +88,8 @@ export class Objects {
         ...await this.#reader.all({
           ...planFor(mapper),
           where: condition[nodeOf],
-          unfiltered: mapper.source.filters?.map((filter) => filter.name),
+          unfiltered: mapper.source.filters?.map(({ name }) => name)
+            .filter((name) => !isClassFilter(name)),
         }),
       );
     }

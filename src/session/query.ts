@@ -7,7 +7,6 @@
 
 import { InputError, UsageError } from "../errors.ts";
 import type { DriverStatement } from "../dialect/driver.ts";
-import { columnRef } from "../mapper/definition.ts";
 import { checkFilters } from "../mapper/filters.ts";
 import {
   addPath,
@@ -64,7 +63,7 @@ import { From } from "./queries/from.ts";
 import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
 import type { NullableSelection } from "./queries/selection.ts";
-import { pathsOf, planFor, type QueryPlan, selectOf } from "./query_plan.ts";
+import { pathsOf, planFor, type QueryPlan, selectOf, whereOf } from "./query_plan.ts";
 import { refsOf } from "../mapper/refs.ts";
 
 /** What a query needs of its session. */
@@ -223,24 +222,23 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
   }
 
   /**
-   * Only objects of a subclass, whose columns and relations can be used from here on.
+   * Only objects of a subclass, and of those that extend it, whose columns and relations can be used
+   * from here on.
    *
    * @throws {InputError} when the class does not extend that of the query.
    */
   ofType<S extends E>(entityClass: EntityClass<S>): Query<S, R & S> {
-    const { mapper, source } = this.#plan;
-    const [value, found] = [...mapper.classes]
-      .find(([, { entityClass: own }]) => own === entityClass) ?? [];
-    if (value === undefined || found === undefined || found === mapper) {
+    const { mapper } = this.#plan;
+    const found = mapper.classes.values().find((each) => each.entityClass === entityClass);
+    if (found === undefined || found === mapper) {
       throw new InputError(
         `ofType() of ${mapper.name} was given ${describe(entityClass)}, which does not extend it`,
         { hint: "Pass a class made with subclass(), and list it in the engine's entities" },
       );
     }
-    const kind = columnRef(mapper.columns[mapper.discriminator]!.defined, source);
-    const { where, columns: before } = this.#and(kind.eq(value), "ofType()").#plan;
+    const { columns: before } = this.#plan;
     const columns = before && chooseColumns(found, before.names, before.beside, "ofType()");
-    return new Query<S, R & S>(this.#runner, { ...this.#plan, mapper: found, where, columns });
+    return new Query<S, R & S>(this.#runner, { ...this.#plan, mapper: found, columns });
   }
 
   /**
@@ -449,8 +447,8 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
         },
       );
     }
-    const { where, orderBy, limit, offset, unfiltered, source, columns, paths, ...rest } =
-      refined.#plan;
+    const { orderBy, limit, offset, unfiltered, source, columns, paths, ...rest } = refined.#plan;
+    const where = whereOf(refined.#plan);
     const other = (["lock", "signal", "timeout", "window"] as const)
       .find((name) => rest[name] !== plan[name]);
     if (other !== undefined) {

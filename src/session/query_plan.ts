@@ -4,7 +4,15 @@ import type { PathTree } from "../loading/paths.ts";
 import type { ColumnChoice } from "../loading/columns.ts";
 import { selectAll } from "../loading/select.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import type { LockNode, Node, OrderNode, SelectNode, TableSource } from "../sql/node.ts";
+import { allOf, Expression } from "../sql/expression.ts";
+import {
+  type LockNode,
+  type Node,
+  nodeOf,
+  type OrderNode,
+  type SelectNode,
+  type TableSource,
+} from "../sql/node.ts";
 import type { Binding } from "./queries/binding.ts";
 import type { CountNode } from "./queries/counts.ts";
 
@@ -63,9 +71,22 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
   };
 }
 
+/**
+ * The condition of a plan. One that was narrowed to a subclass keeps its place in the FROM clause,
+ * and what the subclass says of its rows is part of the condition.
+ */
+export function whereOf({ where, source, mapper, unfiltered = [] }: QueryPlan): Node | undefined {
+  if (source.filters === mapper.source.filters) return where;
+  const own = (mapper.source.filters ?? [])
+    .filter((filter) => !source.filters?.includes(filter) && !unfiltered.includes(filter.name))
+    .map((filter) => new Expression<boolean>(filter.on(source)));
+  const given = where === undefined ? [] : [new Expression<boolean>(where)];
+  return own.length === 0 ? where : allOf(...given, ...own)[nodeOf];
+}
+
 /** The SELECT of a plan. */
 export function selectOf(plan: QueryPlan): SelectNode {
-  const { where, orderBy, limit, offset, lock, unfiltered, source, mapper, columns } = plan;
+  const { orderBy, limit, offset, lock, unfiltered, source, mapper, columns } = plan;
   const all = selectAll(mapper, source, columns);
-  return { ...all, where, orderBy, limit, offset, lock, unfiltered };
+  return { ...all, where: whereOf(plan), orderBy, limit, offset, lock, unfiltered };
 }

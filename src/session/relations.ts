@@ -53,7 +53,8 @@ export class Relations implements RelationLoader {
   loadForPeers(object: object, tree: PathTree, columns?: WantedColumns): Promise<void> {
     return this.#inTurn((loader) => {
       this.#assertManaged(object);
-      const peers = Managed.stateOf(object)!.peers?.filter((peer) => this.#isManaged(peer)) ?? [];
+      const peers = Managed.stateOf(object)!.peers
+        ?.filter((peer) => this.#isManaged(peer) && has(peer, tree, columns)) ?? [];
       return this.#load([object, ...peers], tree, loader, columns, (needed) => needed === object);
     });
   }
@@ -130,4 +131,13 @@ export class Relations implements RelationLoader {
       { hint: "Load the object itself in this session first" },
     );
   }
+}
+
+/** True if the object's class has all that is wanted: what one query gave can be of several classes. */
+function has(object: object, tree: PathTree, columns: WantedColumns | undefined): boolean {
+  const { mapper } = Managed.stateOf(object)!;
+  if (columns !== undefined && !mapper.isA(columns.mapper)) return false;
+  return tree.values().every(({ relation }) =>
+    mapper.relations.get(relation.property) === relation
+  );
 }

@@ -31,8 +31,11 @@ export interface TableSource {
   readonly schema: string | undefined;
   /** The table's name. */
   readonly name: string;
-  /** How a to-one relation leads here: the compiler joins it when a column is asked for. */
-  readonly via?: { readonly parent: Source; readonly on: Node };
+  /**
+   * How a to-one relation leads here: the compiler joins it when a column is asked for. A `part` is
+   * no relation but more of the parent's own row, in the table of a joined subclass.
+   */
+  readonly via?: { readonly parent: Source; readonly on: Node; readonly part?: true };
   /** Conditions that its rows meet wherever it is read, unless the statement says otherwise. */
   readonly filters?: readonly SourceFilter[];
 }

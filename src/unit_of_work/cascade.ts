@@ -48,7 +48,7 @@ function refersToNothing(object: object, { localColumns }: MappedRelation): bool
 
 function databaseCascades({ target, targetColumns, kind }: MappedRelation): boolean {
   return kind !== "manyToMany" && kind !== "belongsTo" &&
-    target.table.foreignKeys.some(({ columns, onDelete }) =>
+    target.parts.flatMap(({ table }) => table.foreignKeys).some(({ columns, onDelete }) =>
       onDelete === "cascade" && columns.length === targetColumns.length &&
       targetColumns.every((column) => columns.includes(column))
     );

@@ -73,7 +73,9 @@ export function followKeys(
   let round = changes;
   while (round.length > 0) {
     const next: KeyChange[] = [];
-    for (const [table, some] of Map.groupBy(round, ({ mapper }) => mapper.table)) {
+    const tables = new Set(round.flatMap(({ mapper }) => mapper.parts.map(({ table }) => table)));
+    for (const table of tables) {
+      const some = round.filter(({ mapper }) => mapper.parts.some((part) => part.table === table));
       for (const { key, from } of referencesTo(table, target.mappers)) {
         const followed = seen.get(key) ?? new Set();
         seen.set(key, followed);

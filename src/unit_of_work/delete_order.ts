@@ -8,8 +8,9 @@
 import { InputError } from "../errors.ts";
 import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import type { Column } from "../schema/table.ts";
+import type { Column, Table } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
+import { relatingKeys } from "./references.ts";
 
 /** A row to be deleted. */
 export interface Doomed {
@@ -72,39 +73,52 @@ function byMapper(rows: readonly Doomed[]): Doomed[][] {
 function findReferences(doomed: readonly Doomed[]): Reference[] {
   const index = new Map<string, Map<string, Doomed>>();
   const references: Reference[] = [];
-  const mappers = [...new Set(doomed.map(({ state }) => state.mapper))];
-  for (const { from, target, columns, targetColumns } of keysWithin(mappers)) {
-    const id = `${target.index}:${targetColumns.join()}`;
-    let rows = index.get(id);
-    if (rows === undefined) {
-      const entries = doomed.filter(({ state }) => state.mapper.root === target)
-        .map((row) => [keyText(row, targetColumns)!, row] as const);
-      index.set(id, rows = new Map(entries));
-    }
-    for (const row of doomed) {
-      if (row.state.mapper !== from) continue;
-      const key = keyText(row, columns);
-      const to = key === undefined ? undefined : rows.get(key);
-      if (to !== undefined && to !== row) references.push({ from: row, to, columns });
+  const byMapper = Map.groupBy(doomed, ({ state }) => state.mapper);
+  const homes = new Set<Table>(
+    [...byMapper.keys()].flatMap(({ parts }) => parts.map((p) => p.table)),
+  );
+  for (const [from, rows] of byMapper) {
+    for (const { table } of from.parts) {
+      for (const key of relatingKeys(table)) {
+        if (!homes.has(key.target)) continue;
+        const columns = from.indexesOf(key.columns);
+        // A key of another subclass.
+        if (columns.includes(-1)) continue;
+        const id = `${key.target.schema}.${key.target.name}:${
+          key.targetColumns.map(({ name }) => name).join()
+        }`;
+        let targets = index.get(id);
+        if (targets === undefined) {
+          index.set(id, targets = targetsOf(byMapper, key.target, key.targetColumns));
+        }
+        for (const row of rows) {
+          const text = keyText(row, columns);
+          const to = text === undefined ? undefined : targets.get(text);
+          if (to !== undefined && to !== row) references.push({ from: row, to, columns });
+        }
+      }
     }
   }
   return references;
 }
 
-function* keysWithin(mappers: readonly Mapper[]) {
-  for (const from of mappers) {
-    for (const key of from.table.foreignKeys) {
-      const target = mappers.find((mapper) => mapper.table === key.target)?.root;
-      if (target === undefined) continue;
-      const indexes = (all: readonly Column[], some: readonly Column[]) =>
-        some.map((column) => all.indexOf(column));
-      const columns = indexes(from.columns, key.columns);
-      const targetColumns = indexes(target.columns, key.targetColumns);
-      // A key of another subclass.
-      if (columns.includes(-1)) continue;
-      yield { from, target, columns, targetColumns };
+/** The rows that have columns of a table, by their values. */
+function targetsOf(
+  byMapper: ReadonlyMap<Mapper, readonly Doomed[]>,
+  table: Table,
+  columns: readonly Column[],
+): Map<string, Doomed> {
+  const targets = new Map<string, Doomed>();
+  for (const [mapper, rows] of byMapper) {
+    if (!mapper.parts.some((part) => part.table === table)) continue;
+    const indexes = mapper.indexesOf(columns);
+    if (indexes.includes(-1)) continue;
+    for (const row of rows) {
+      const text = keyText(row, indexes);
+      if (text !== undefined) targets.set(text, row);
     }
   }
+  return targets;
 }
 
 /** The values of some columns as one text; undefined if one is null. */

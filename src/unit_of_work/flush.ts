@@ -6,7 +6,7 @@
  */
 
 import { StaleDataError, UniqueViolationError } from "../errors.ts";
-import type { Dialect } from "../dialect/dialect.ts";
+import type { DeleteShape, Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey } from "../mapper/row_shape.ts";
@@ -15,12 +15,11 @@ import { followKeys, keyChanges } from "./consequences.ts";
 import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
 import {
   compareKeys,
-  deleteShape,
+  deleteParts,
   groupInserts,
   groupUpdates,
-  insertColumns,
-  insertShape,
-  updateShape,
+  insertParts,
+  updateParts,
 } from "./flush_shapes.ts";
 import type { Delete, Insert, PendingKey, Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
@@ -93,26 +92,20 @@ function fillKeys(row: WireRow | Insert["row"], keys: readonly PendingKey[]): vo
 }
 
 async function insertGroup(group: readonly Insert[], target: FlushTarget): Promise<void> {
-  const { dialect, connection } = target;
-  const { given, returned } = insertColumns(group[0]!);
-  const shape = insertShape(group);
-  const rows = group.map(({ row }) => given.map((i) => row[i]!));
-  const statements = dialect.insertRows(shape, rows);
-  const results = await runAll(connection, statements, target.call);
-  let at = 0;
-  results.forEach((result, s) => {
-    const expected = statements[s]!.rows;
-    for (let i = 0; i < expected; i++) {
-      inserted(group[at + i]!, returned, result.rows[i] ?? [], target);
-    }
-    at += expected;
-  });
+  const parts = insertParts(group);
+  const [base, ...others] = parts as [InsertPart, ...InsertPart[]];
+  await insertPart(base, group, target);
+  // The tables of a joined subclass take the key that the base's row was given.
+  if (others.length > 0) await settle(others.map((part) => insertPart(part, group, target)));
+  const returned = others.length === 0 ? base.returned : parts.flatMap(({ returned }) => returned);
+  for (const insert of group) inserted(insert, returned, target);
   const { mapper } = group[0]!;
+  const { dialect } = target;
   if (!mapper.versionGenerated || dialect.readRows === undefined) return;
   const versions = await readVersions(
     mapper,
     group.map(({ object }) => stateOf(object).row!),
-    results,
+    [],
     target,
   );
   for (const { object, row } of group) {
@@ -120,6 +113,30 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
     row[versionIndex] = versions.get(stateOf(object).key!);
     give(object, mapper, versionIndex, row[versionIndex]!, new Set(), dialect);
   }
+}
+
+type InsertPart = ReturnType<typeof insertParts>[number];
+
+async function insertPart(
+  { shape, given, returned }: InsertPart,
+  group: readonly Insert[],
+  target: FlushTarget,
+): Promise<void> {
+  const { dialect, connection } = target;
+  const rows = group.map(({ row }) => given.map((i) => row[i]!));
+  const statements = dialect.insertRows(shape, rows);
+  const results = await runAll(connection, statements, target.call);
+  if (returned.length === 0) return;
+  let at = 0;
+  results.forEach((result, s) => {
+    const expected = statements[s]!.rows;
+    for (let i = 0; i < expected; i++) {
+      const { row } = group[at + i]!;
+      const values = result.rows[i] ?? [];
+      for (let v = 0; v < returned.length; v++) row[returned[v]!] = values[v];
+    }
+    at += expected;
+  });
 }
 
 /** The versions that the database has given to rows, by their identity. */
@@ -155,19 +172,14 @@ function runAll(
 
 /** The object is persistent now, with what was written and given back as its snapshot. */
 function inserted(
-  insert: Insert,
+  { object, mapper, row, linked }: Insert,
   returned: readonly number[],
-  values: WireRow,
   { journal, identityMap, dialect }: FlushTarget,
 ): void {
-  const { object, mapper, row, linked } = insert;
   const state = stateOf(object);
   const { given } = journal.note(object, state);
   const shape = mapper.shape(dialect.name);
-  returned.forEach((index, i) => {
-    row[index] = values[i]!;
-    give(object, mapper, index, row[index], given, dialect);
-  });
+  for (const index of returned) give(object, mapper, index, row[index]!, given, dialect);
   for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
   state.row = row as WireRow;
   state.shape = shape;
@@ -255,11 +267,7 @@ function exchangeRefused(
 
 /** Sets values to null that other rows take before theirs are written. */
 async function releaseGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
-  const { changed } = group[0]!;
-  const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
-  const statements = target.dialect.updateRows(updateShape(group), rows);
-  const results = await runAll(target.connection, statements, target.call);
-  checkAll("updated", group, results, target.dialect, ({ object }) => stateOf(object).key!);
+  const results = await sendUpdates(group, target, ({ object }) => stateOf(object).key!);
   const { mapper } = group[0]!;
   if (!mapper.versionGenerated) return;
   const versions = await readVersions(mapper, group.map(({ row }) => row), results, target);
@@ -268,16 +276,9 @@ async function releaseGroup(group: readonly Update[], target: FlushTarget): Prom
 }
 
 async function updateGroup(group: readonly Update[], target: FlushTarget): Promise<void> {
-  const { changed } = group[0]!;
-  const shape = updateShape(group);
-  const rows = group.map(({ key, row }) => [...key, ...changed.map((i) => row[i]!)]);
-  const statements = target.dialect.updateRows(shape, rows);
-  const results = await runAll(target.connection, statements, target.call);
-  checkAll(
-    "updated",
+  const results = await sendUpdates(
     group,
-    results,
-    target.dialect,
+    target,
     ({ object, row }) => stateOf(object).shape!.keyOf(row),
   );
   const { mapper } = group[0]!;
@@ -289,6 +290,23 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
     }
   }
   for (const update of group) updated(update, target);
+}
+
+/** Sends the statements for all tables in one tick, the base's first; gives the results of the first. */
+async function sendUpdates(
+  group: readonly Update[],
+  { dialect, connection, call }: FlushTarget,
+  identityOf: (update: Update) => IdentityKey,
+): Promise<readonly DriverResult[]> {
+  const [first = []] = await Promise.all(
+    updateParts(group).map(async ({ shape, given, keyOf }) => {
+      const rows = group.map((update) => [...keyOf(update), ...given.map((i) => update.row[i]!)]);
+      const results = await runAll(connection, dialect.updateRows(shape, rows), call);
+      checkAll("updated", group, results, shape, dialect, identityOf);
+      return results;
+    }),
+  );
+  return first;
 }
 
 function updated(update: Update, { journal, identityMap, dialect }: FlushTarget): void {
@@ -336,16 +354,18 @@ function dropStaleRelations(
 
 async function deleteGroup(group: readonly Delete[], target: FlushTarget): Promise<void> {
   const { mapper } = group[0]!;
-  const shape = deleteShape(mapper);
   const keys = group.map(({ key, object }) =>
     mapper.versionGenerated ? guardedKeyOf(stateOf(object)) : key
   ).sort(compareKeys);
-  const results = await runAll(
-    target.connection,
-    target.dialect.deleteRows(shape, keys),
-    target.call,
-  );
-  checkAll("deleted", group, results, target.dialect, ({ object }) => stateOf(object).key!);
+  const shapes = deleteParts(mapper);
+  // In one tick, the base's table last: its rows tell whether all were there.
+  const results = await Promise.all(shapes.map((shape) => {
+    const own = shapes.length === 1 ? keys : keys.map((key) => key.slice(0, shape.keys.length));
+    const statements = target.dialect.deleteRows(shape, own);
+    return runAll(target.connection, statements, target.call);
+  }));
+  const identityOf = ({ object }: Delete) => stateOf(object).key!;
+  checkAll("deleted", group, results.at(-1)!, shapes.at(-1)!, target.dialect, identityOf);
   for (const { object } of group) {
     const state = stateOf(object);
     target.journal.note(object, state);
@@ -359,6 +379,7 @@ function checkAll<T extends { readonly mapper: Mapper; readonly object: object }
   verb: string,
   group: readonly T[],
   results: readonly DriverResult[],
+  { returning }: DeleteShape,
   dialect: Dialect,
   identityOf: (item: T) => IdentityKey,
 ): void {
@@ -366,7 +387,7 @@ function checkAll<T extends { readonly mapper: Mapper; readonly object: object }
   if (count === group.length) return;
   const { mapper } = group[0]!;
   const { versionIndex } = mapper;
-  const versioned = versionIndex >= 0;
+  const versioned = returning !== undefined;
   let concerned = group;
   if (versioned) {
     const found = new Set(

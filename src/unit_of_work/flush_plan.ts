@@ -10,6 +10,7 @@ import { type InstanceState, Managed } from "../mapper/instance_state.ts";
 import { isGiven } from "../mapper/definition.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { Table } from "../schema/table.ts";
 import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
@@ -87,10 +88,10 @@ export function planFlush(input: FlushInput): FlushPlan {
     }
   }
   const mappers = input.mappers.filter((mapper) => mapper.root === mapper);
+  const rootOf = new Map(input.mappers.map(({ table, root }) => [table as Table, root]));
   const order = topologicalSort(
     mappers,
-    (mapper) =>
-      mapper.table.foreignKeys.map((key) => mappers.find((other) => other.table === key.target)!),
+    ({ tables }) => tables.flatMap((t) => t.foreignKeys.map(({ target }) => rootOf.get(target)!)),
   );
   const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
   const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper.root));
@@ -174,6 +175,7 @@ function planInsert(
   dialect: DialectName,
   links: readonly Link[] | undefined,
 ): Insert {
+  if (mapper.kind !== undefined || mapper.classes.size > 0) checkKind(object, mapper);
   const row: (WireValue | undefined)[] = [];
   const linked = new Set<number>();
   const { columns, codecs } = mapper.shape(dialect);
@@ -201,6 +203,21 @@ function planInsert(
   return { object, mapper, row, pendingKeys: [], linked };
 }
 
+/** A row becomes an object of the class that its discriminator tells: it must be this one. */
+function checkKind(object: object, { columns, discriminator, kind, name }: Mapper): void {
+  const { property, label } = columns[discriminator]!;
+  const found = (object as Record<string, unknown>)[property];
+  if (found === kind && kind !== undefined) return;
+  if (kind === undefined) {
+    throw new InputError(`${name} has subclasses only: "${label}" says nothing of itself`, {
+      hint: `Make an object of a subclass, or declare what it says: .discriminator("…")`,
+    });
+  }
+  throw new InputError(`"${label}" of ${name} says another class than "${kind}"`, {
+    hint: "Leave it to the class: a row becomes an object of another one by being stored anew",
+  });
+}
+
 /** A column's value on the wire, null included. */
 function encode(
   value: unknown,
@@ -223,6 +240,9 @@ function planUpdate(
   const { mapper } = state;
   const { codecs } = mapper.shape(dialect);
   const row = state.row!.slice();
+  if (mapper.kind !== undefined && changed.includes(mapper.discriminator)) {
+    checkKind(object, mapper);
+  }
   for (const index of changed) {
     const column = mapper.columns[index]!;
     row[index] = encode(
@@ -288,6 +308,13 @@ function applyLink(
   updates: ReadonlyMap<object, Update>,
 ): void {
   const index = target.mapper.columns.indexOf(link.column);
+  if (index < 0) {
+    throw new InputError(
+      `${target.mapper.name} has no "${link.column.label}", by which it would belong to ` +
+        `${link.parent?.constructor.name ?? "its parent"}`,
+      { hint: "Only objects of the class that declares it can be in the relation" },
+    );
+  }
   target.linked.add(index);
   // Both sides of a relation can say the same, and the last of several parents has it.
   const said = target.pendingKeys.findIndex((key) => key.index === index);

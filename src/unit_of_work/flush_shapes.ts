@@ -6,6 +6,7 @@
 
 import type { DeleteShape, InsertShape, UpdateShape } from "../dialect/dialect.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import type { Column } from "../schema/table.ts";
 import type { WireRow } from "../sql/wire.ts";
 import type { Insert, Update } from "./flush_steps.ts";
 
@@ -24,26 +25,40 @@ export function groupInserts(layer: readonly Insert[]): Insert[][] {
   );
 }
 
-/** Indexes of the columns that a new row gives, and of those that it gets back. */
-export function insertColumns({ row }: Insert): {
+/** What a group of rows gives to one of its tables. */
+export interface PartOf<Shape> {
+  /** The statement. */
+  readonly shape: Shape;
+  /** The values that a row sends, by the mapper's columns, in the statement's order. */
   readonly given: readonly number[];
-  readonly returned: readonly number[];
-} {
-  const given: number[] = [];
-  const returned: number[] = [];
-  row.forEach((wire, i) => (wire === undefined ? returned : given).push(i));
-  return { given, returned };
 }
 
-/** How a group of new rows is inserted. */
-export function insertShape(group: readonly Insert[]): InsertShape {
-  const { mapper } = group[0]!;
-  const { given, returned } = insertColumns(group[0]!);
-  return {
-    table: mapper.table,
-    columns: given.map((i) => mapper.columns[i]!),
-    returning: returned.map((i) => mapper.columns[i]!),
-  };
+/** How a group of new rows is inserted: a statement for each of its tables, the base's first. */
+export function insertParts(
+  group: readonly Insert[],
+): (PartOf<InsertShape> & {
+  /** Where the values stand that come back. */
+  readonly returned: readonly number[];
+})[] {
+  const { mapper, row } = group[0]!;
+  return mapper.parts.map(({ table, part, holds }) => {
+    const given: number[] = [];
+    const returned: number[] = [];
+    row.forEach((wire, i) => {
+      if (holds[i]) (wire === undefined ? returned : given).push(i);
+    });
+    const columns: Column[] = given.map((i) => mapper.columns[i]!);
+    if (part !== undefined) {
+      columns.unshift(...table.primaryKey);
+      given.unshift(...keyIndexes(mapper));
+    }
+    const returning = returned.map((i) => mapper.columns[i]!);
+    return { shape: { table, columns, returning }, given, returned };
+  });
+}
+
+function keyIndexes({ primaryKey, columns }: Mapper): number[] {
+  return primaryKey.map((column) => columns.indexOf(column));
 }
 
 /**
@@ -60,19 +75,40 @@ export function groupUpdates(updates: readonly Update[]): Update[][] {
     );
 }
 
-/** How a group of changed rows is updated. */
-export function updateShape(group: readonly Update[]): UpdateShape {
+/**
+ * How a group of changed rows is updated: a statement for each table that something changed in, the
+ * base's first.
+ */
+export function updateParts(
+  group: readonly Update[],
+): (PartOf<UpdateShape> & {
+  /** The values by which a row is found. */
+  keyOf(update: Update): WireRow;
+})[] {
   const { mapper, changed } = group[0]!;
-  return {
-    table: mapper.table,
-    columns: changed.map((i) => mapper.columns[i]!),
-    ...guarded(mapper),
-  };
+  return mapper.parts.flatMap(({ table, part, holds }) => {
+    const given = changed.filter((i) => holds[i]);
+    if (given.length === 0) return [];
+    const columns = given.map((i) => mapper.columns[i]!);
+    if (part === undefined) {
+      return {
+        shape: { table, columns, ...guarded(mapper) },
+        given,
+        keyOf: ({ key }: Update) => key,
+      };
+    }
+    const key = keyIndexes(mapper);
+    // The base's row is written first, and a key that changes there changes here along with it.
+    const keyOf = ({ row }: Update): WireRow => key.map((i) => row[i]!);
+    return { shape: { table, columns, keys: table.primaryKey }, given, keyOf };
+  });
 }
 
-/** How rows of a class are deleted. */
-export function deleteShape(mapper: Mapper): DeleteShape {
-  return { table: mapper.table, ...guarded(mapper) };
+/** How rows of a class are deleted: a statement for each of its tables, the base's last. */
+export function deleteParts(mapper: Mapper): DeleteShape[] {
+  return mapper.parts.toReversed().map(({ table, part }) =>
+    part === undefined ? { table, ...guarded(mapper) } : { table, keys: table.primaryKey }
+  );
 }
 
 /** The order in which rows are written, by key. */

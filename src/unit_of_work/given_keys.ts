@@ -7,7 +7,7 @@
 import type { Mapper } from "../mapper/mapper.ts";
 import { groupInserts } from "./flush_shapes.ts";
 import type { Insert } from "./flush_steps.ts";
-import { indexesOf, keyText } from "./references.ts";
+import { indexesOf, keyText, relatingKeys } from "./references.ts";
 
 /**
  * The rows that each row needs, among the new rows of one ring of classes. Undefined where the
@@ -57,8 +57,10 @@ interface KeyWithin {
 
 /** The foreign keys of one class that lead to classes of the ring. */
 function keysWithin(from: Mapper, mappers: ReadonlySet<Mapper>): KeyWithin[] {
-  return from.table.foreignKeys.flatMap((key) =>
-    [...mappers].filter(({ table }) => table === key.target).map((to) => ({
+  return from.parts.flatMap(({ table }) => relatingKeys(table)).flatMap((key) =>
+    [...mappers].filter(({ parts }) => parts.some(({ table }) => table === key.target)).map((
+      to,
+    ) => ({
       from,
       to,
       columns: indexesOf(from, key.columns),

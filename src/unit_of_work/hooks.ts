@@ -103,8 +103,13 @@ export class Hooks {
     }
   }
 
-  #of(name: HookName, { definition }: Mapper): readonly Hook[] {
-    const hook = definition.options.hooks?.[name] as Hook | undefined;
-    return hook === undefined ? this.#own[name] : [hook, ...this.#own[name]];
+  #of(name: HookName, mapper: Mapper): readonly Hook[] {
+    const own: Hook[] = [];
+    // Those of the classes that it extends come first.
+    for (let each: Mapper | undefined = mapper; each !== undefined; each = each.parent) {
+      const hook = each.definition.options.hooks?.[name] as Hook | undefined;
+      if (hook !== undefined) own.unshift(hook);
+    }
+    return own.length === 0 ? this.#own[name] : [...own, ...this.#own[name]];
   }
 }

@@ -43,7 +43,7 @@ export function orderKeys(order: WriteOrder, rows: Rows, mappers: readonly Mappe
   if (movers.length === 0) return order;
   const moves = new Moves();
   for (const [mapper, some] of Map.groupBy(movers, ({ mapper }) => mapper)) {
-    for (const reference of referencesTo(mapper.table, mappers)) {
+    for (const reference of mapper.parts.flatMap(({ table }) => referencesTo(table, mappers))) {
       findMoves(reference, mapper, some, rows, moves);
     }
   }

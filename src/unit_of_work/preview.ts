@@ -9,11 +9,11 @@ import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Column, Table } from "../schema/table.ts";
 import type { WireRow } from "../sql/wire.ts";
 import {
-  deleteShape,
+  deleteParts,
   groupInserts,
   groupUpdates,
-  insertShape,
-  updateShape,
+  insertParts,
+  updateParts,
 } from "./flush_shapes.ts";
 import type { FlushPlan } from "./flush_plan.ts";
 import type { Update } from "./flush_steps.ts";
@@ -74,45 +74,45 @@ function counted(count: number, what: string): string {
 export function previewOf(plan: FlushPlan | undefined, dialect: Dialect): FlushPreview {
   if (plan === undefined) return new FlushPreview([]);
   const parted = members("unlink", plan.parted, dialect);
-  const deletes = plan.deletes.map((group): PreviewStep => {
-    const shape = deleteShape(group[0]!.mapper);
-    return {
+  const deletes = plan.deletes.flatMap((group) =>
+    deleteParts(group[0]!.mapper).map((shape): PreviewStep => ({
       action: "delete",
       columns: [],
-      ...common(group),
+      ...common(group, shape.table),
       statements: texts(group, shape.keys.length, (keys) => dialect.deleteRows(shape, keys)),
-    };
-  });
+    }))
+  );
   const { releases, early, deletesFirst, updates } = plan.order;
   return new FlushPreview([
-    ...groupUpdates(releases).map((group) => updateStep(group, dialect)),
-    ...early.flatMap(groupUpdates).map((group) => updateStep(group, dialect)),
+    ...groupUpdates(releases).flatMap((group) => updateSteps(group, dialect)),
+    ...early.flatMap(groupUpdates).flatMap((group) => updateSteps(group, dialect)),
     ...(deletesFirst ? [...parted, ...deletes] : []),
-    ...plan.inserts.flatMap(groupInserts).map((group): PreviewStep => {
-      const shape = insertShape(group);
-      return {
+    ...plan.inserts.flatMap(groupInserts).flatMap((group) =>
+      insertParts(group).map(({ shape }): PreviewStep => ({
         action: "insert",
         columns: names(shape.columns),
-        ...common(group),
+        ...common(group, shape.table),
         statements: texts(group, shape.columns.length, (rows) => dialect.insertRows(shape, rows)),
-      };
-    }),
+      }))
+    ),
     ...(deletesFirst ? [] : parted),
-    ...updates.flatMap(groupUpdates).map((group) => updateStep(group, dialect)),
+    ...updates.flatMap(groupUpdates).flatMap((group) => updateSteps(group, dialect)),
     ...members("link", plan.joined, dialect),
     ...(deletesFirst ? [] : deletes),
   ]);
 }
 
-function updateStep(group: readonly Update[], dialect: Dialect): PreviewStep {
-  const shape = updateShape(group);
-  const width = shape.keys.length + shape.columns.length;
-  return {
+function updateSteps(group: readonly Update[], dialect: Dialect): PreviewStep[] {
+  return updateParts(group).map(({ shape }) => ({
     action: "update",
     columns: names(shape.columns),
-    ...common(group),
-    statements: texts(group, width, (rows) => dialect.updateRows(shape, rows)),
-  };
+    ...common(group, shape.table),
+    statements: texts(
+      group,
+      shape.keys.length + shape.columns.length,
+      (rows) => dialect.updateRows(shape, rows),
+    ),
+  }));
 }
 
 function members(
@@ -138,16 +138,16 @@ function members(
 }
 
 function names(columns: readonly Column[]): string[] {
-  return columns.map((column) => (column as MappedColumn).property);
+  return columns.map((column) => (column as Partial<MappedColumn>).property ?? column.name);
 }
 
 function common(
-  group: readonly { readonly object: object; readonly mapper: { name: string; table: Table } }[],
+  group: readonly { readonly object: object; readonly mapper: { name: string } }[],
+  table: Table,
 ): Pick<PreviewStep, "entity" | "table" | "objects"> {
-  const { mapper } = group[0]!;
   return {
-    entity: mapper.name,
-    table: mapper.table.name,
+    entity: group[0]!.mapper.name,
+    table: table.name,
     objects: group.map(({ object }) => object),
   };
 }

@@ -15,19 +15,26 @@ export interface Reference {
 /** The foreign keys that lead to a table. */
 export function referencesTo(table: Table, mappers: readonly Mapper[]): Reference[] {
   return mappers.filter((mapper) => mapper.root === mapper).flatMap((from) =>
-    from.table.foreignKeys.filter(({ target }) => target === table).map((key) => ({ key, from }))
+    from.tables.flatMap(relatingKeys).filter(({ target }) => target === table)
+      .map((key) => ({ key, from }))
   );
 }
 
-/** True if other rows may refer to the column. */
-export function isReferable({ columns, table }: Mapper, index: number): boolean {
-  const column = columns[index]!;
-  return column.primaryKey || column.unique || table.unique.some((set) => set.includes(column));
+/** The foreign keys of a table, but for the one by which the tables of one object hang together. */
+export function relatingKeys({ foreignKeys, primaryKey }: Table): readonly ForeignKey[] {
+  return foreignKeys.filter(({ columns }) => columns !== primaryKey);
 }
 
-/** Where columns of the table stand in rows of a class; -1 for those of another subclass. */
-export function indexesOf({ columns }: Mapper, some: readonly Column[]): number[] {
-  return some.map((column) => columns.findIndex((own) => own === column));
+/** True if other rows may refer to the column. */
+export function isReferable({ columns, parts }: Mapper, index: number): boolean {
+  const column = columns[index]!;
+  return column.primaryKey || column.unique ||
+    parts.some(({ table }) => table.unique.some((set) => set.includes(column)));
+}
+
+/** Where columns of its tables stand in rows of a class; -1 for those of another subclass. */
+export function indexesOf(mapper: Mapper, some: readonly Column[]): number[] {
+  return mapper.indexesOf(some);
 }
 
 /** The values of a key as one text; undefined if one is null or not known, which refers to nothing. */

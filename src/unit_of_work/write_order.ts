@@ -11,6 +11,7 @@ import type { Column, Table } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
 import type { Delete, Insert, Update } from "./flush_steps.ts";
 import { stateOf } from "./journal.ts";
+import { relatingKeys } from "./references.ts";
 
 /** The order of a flush's statements. Most often: one round of updates, and the deletes last. */
 export interface WriteOrder {
@@ -61,25 +62,25 @@ const known = new WeakMap<Mapper, readonly Unique[]>();
 function uniquesOf(mapper: Mapper): readonly Unique[] {
   let uniques = known.get(mapper);
   if (uniques === undefined) {
-    const { columns, primaryKey, table } = mapper;
-    const sets: (readonly Column[])[] = [
-      primaryKey,
-      ...columns.filter(({ unique }) => unique).map((column) => [column]),
-      ...table.unique,
-      ...table.indexes.filter(({ unique }) => unique).map((index) => index.columns),
-    ];
-    uniques = sets.map((set) => ({
-      name: `${mapper.root.index} ${set.map(({ name }) => JSON.stringify(name)).join()} `,
-      indexes: indexesOf(mapper, set),
-    })).filter(({ indexes }) => !indexes.includes(-1));
+    const { columns, primaryKey, parts } = mapper;
+    uniques = parts.flatMap(({ table, part, holds }) => {
+      const sets: (readonly Column[])[] = [
+        // That of a joined subclass's table is the base's.
+        ...(part === undefined ? [primaryKey] : []),
+        ...columns.filter(({ unique }, i) => unique && holds[i]).map((column) => [column]),
+        ...table.unique,
+        ...table.indexes.filter(({ unique }) => unique).map((index) => index.columns),
+      ];
+      return sets.map((set) => ({
+        name: `${mapper.root.index} ${JSON.stringify(table.name)} ${
+          set.map(({ name }) => JSON.stringify(name)).join()
+        } `,
+        indexes: mapper.indexesOf(set),
+      }));
+    }).filter(({ indexes }) => !indexes.includes(-1));
     known.set(mapper, uniques);
   }
   return uniques;
-}
-
-/** By identity; -1 for a column of another subclass. */
-function indexesOf({ columns }: Mapper, set: readonly Column[]): number[] {
-  return set.map((column) => columns.findIndex((other) => other === column));
 }
 
 function movesUnique(update: Update): boolean {
@@ -194,13 +195,16 @@ class Ordering {
   /** Rows that point to a deleted one, and would keep it from going. */
   #findRowsThatLetGo(): void {
     const doomed = new Set(this.#deletes.map(({ object }) => object));
-    const rows = Map.groupBy(this.#deletes, ({ mapper }): Table => mapper.table);
+    const rows = new Map<Table, Delete[]>();
+    for (const row of this.#deletes) {
+      for (const { table } of row.mapper.parts) push(rows, table, row);
+    }
     const texts = new Map<object, Set<string | undefined>>();
     for (const update of this.#updates) {
       const { mapper, changed, object } = update;
       if (doomed.has(object)) this.#early.add(update);
-      for (const key of mapper.table.foreignKeys) {
-        const indexes = indexesOf(mapper, key.columns);
+      for (const key of mapper.parts.flatMap(({ table }) => relatingKeys(table))) {
+        const indexes = mapper.indexesOf(key.columns);
         if (!rows.has(key.target) || !indexes.some((index) => changed.includes(index))) continue;
         let gone = texts.get(key);
         if (gone === undefined) {
@@ -208,7 +212,7 @@ class Ordering {
             rows.get(key.target)!.map(({ mapper, object }) =>
               textOf(stateOf(object).row!, {
                 name: "",
-                indexes: indexesOf(mapper, key.targetColumns),
+                indexes: mapper.indexesOf(key.targetColumns),
               })
             ),
           );

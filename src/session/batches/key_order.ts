@@ -6,7 +6,7 @@
  */
 
 import { InputError } from "../../errors.ts";
-import { columnRef } from "../../mapper/definition.ts";
+import { columnRef, sourceFor } from "../../mapper/definition.ts";
 import type { MappedColumn } from "../../mapper/mapped_column.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import { allOf, anyOf, type Condition, Expression } from "../../sql/expression.ts";
@@ -152,8 +152,10 @@ export class KeyOrder {
 
 function termOf({ mapper, source }: QueryPlan, order: OrderNode): Term {
   const { term } = order;
-  const column = term.kind === "column" && term.source === source
-    ? mapper.columns.find(({ name }) => name === term.name)
+  const column = term.kind === "column"
+    ? mapper.columns.find(({ name, defined }) =>
+      name === term.name && sourceFor(defined, source) === term.source
+    )
     : undefined;
   if (column === undefined) {
     throw new InputError(`A batched walk is ordered by columns of ${mapper.name} only`, {

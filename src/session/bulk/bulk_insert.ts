@@ -11,7 +11,13 @@ import type { Mapper } from "../../mapper/mapper.ts";
 import { describe } from "../../sql/expression.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { didYouMean } from "../../util/nearest.ts";
-import { columnEncoder, missingInInsert, refusedRow, RowEncoder } from "./row_encoder.ts";
+import {
+  assertOneTable,
+  columnEncoder,
+  missingInInsert,
+  refusedRow,
+  RowEncoder,
+} from "./row_encoder.ts";
 import { checkSource, drain } from "./row_source.ts";
 import type { BulkMethod, Source } from "./types.ts";
 import { assertFresh, isCounted, momentOf, versionOf } from "./versions.ts";
@@ -125,7 +131,7 @@ export async function bulkInsert(
   dialect: Dialect,
   channel: BulkChannel,
 ): Promise<Inserted> {
-  const encoder = new RowEncoder(order.mapper, dialect.name, missingInInsert);
+  const encoder = new RowEncoder(order.mapper, dialect.name, missingInInsert(order.mapper));
   const returned: WireRow[] = [];
   const conflict = order.onConflict;
   const writer = new BulkWriter({
@@ -258,6 +264,7 @@ export function insertOrder(
   dialect: Dialect,
 ): InsertOrder {
   checkSource(method, "rows", source);
+  assertOneTable(method, mapper);
   const how = request.method ?? "auto";
   if (how !== "auto" && how !== "insert" && how !== "copy") {
     throw new InputError(`The option "method" of ${method} is "auto", "insert" or "copy"`);

@@ -2,6 +2,7 @@
 
 import { InputError } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
+import type { MappedColumn } from "../../mapper/mapped_column.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { carryOut, identityText } from "./bulk_insert.ts";
@@ -86,14 +87,16 @@ function updateShape(
   const version = versionOf(mapper);
   const asked = checked ? [...mapper.primaryKey, version!] : mapper.primaryKey;
   const columns = given.filter((column) => !asked.includes(column));
-  const at = [...asked, ...columns].map((column) => given.indexOf(column));
+  const placesOf = (some: readonly MappedColumn[]) => some.map((column) => given.indexOf(column));
+  const base = columns.filter(({ defined }) => defined.part === undefined);
+  const at = placesOf([...asked, ...base]);
   const counter = version !== undefined && isCounted(version) ? version : undefined;
   // A row that says which version it means is given the moment after that one.
   const moment = checked && momentOf(version, dialect.name) !== undefined;
   const shape = {
-    table: mapper.table,
+    table: mapper.root.table,
     keys: asked,
-    columns: moment ? [...columns, version!] : columns,
+    columns: moment ? [...base, version!] : base,
     counter,
     ...(checked ? { returning: mapper.primaryKey } : {}),
   };
@@ -102,8 +105,24 @@ function updateShape(
     if (moment) wires.push(momentOf(version, dialect.name, wires[asked.length - 1])!);
     return wires;
   };
+  const tables = mapper.parts.flatMap(({ table, part }) => {
+    if (part === undefined) {
+      if (shape.columns.length === 0 && counter === undefined) return [];
+      return (rows: readonly WireRow[]) => dialect.updateRows(shape, rows.map(place));
+    }
+    const own = columns.filter(({ defined }) => defined.part === part);
+    if (own.length === 0) return [];
+    const places = placesOf([...mapper.primaryKey, ...own]);
+    const written = { table, keys: table.primaryKey, columns: own };
+    return (rows: readonly WireRow[]) =>
+      dialect.updateRows(written, rows.map((row): WireRow => places.map((i) => row[i]!)));
+  });
+  const [first, ...others] = tables as [BulkShape["statements"], ...BulkShape["statements"][]];
   return {
-    statements: (rows) => dialect.updateRows(shape, rows.map(place)),
+    statements: first,
+    ...(others.length === 0
+      ? {}
+      : { elsewhere: (rows) => others.flatMap((statements) => statements(rows)) }),
     copy: () => undefined,
   };
 }
@@ -120,7 +139,8 @@ export async function bulkDelete(
   channel: BulkChannel,
 ): Promise<number> {
   checkSource("bulkDelete()", "keys", keys);
-  const shape = { table: mapper.table, keys: mapper.primaryKey };
+  // The rows that a joined subclass has in other tables go along with it.
+  const shape = { table: mapper.root.table, keys: mapper.primaryKey };
   const writer = new BulkWriter({
     verb: "deleted",
     shape: () => ({

@@ -118,17 +118,32 @@ export function columnEncoder(
 
 /** What an inserted row gets for a column that it leaves out. */
 export function missingInInsert(
-  column: MappedColumn,
-  encode: (value: unknown) => WireValue,
-): WireValue | undefined {
-  const { defaultValue, version } = column.defined.spec;
-  if (defaultValue !== undefined) {
-    const { value } = defaultValue;
-    return encode(typeof value === "function" ? value() : value);
-  }
-  if (isGiven(column.defined.spec)) return undefined;
-  if (version !== false) return encode(firstVersion(column.type));
-  return nullFor(column);
+  { columns, discriminator, kind }: Mapper,
+): (column: MappedColumn, encode: (value: unknown) => WireValue) => WireValue | undefined {
+  return (column, encode) => {
+    if (kind !== undefined && column === columns[discriminator]) return encode(kind);
+    const { defaultValue, version } = column.defined.spec;
+    if (defaultValue !== undefined) {
+      const { value } = defaultValue;
+      return encode(typeof value === "function" ? value() : value);
+    }
+    if (isGiven(column.defined.spec)) return undefined;
+    if (version !== false) return encode(firstVersion(column.type));
+    return nullFor(column);
+  };
+}
+
+/**
+ * Refuses a joined subclass.
+ *
+ * @throws {InputError} for a class whose rows are in several tables.
+ */
+export function assertOneTable(method: string, { name, parts }: Mapper): void {
+  if (parts.length === 1) return;
+  const tables = parts.map(({ table }) => `"${table.name}"`).join(", ");
+  throw new InputError(`${method} writes one table, and the rows of ${name} are in ${tables}`, {
+    hint: "Use session.addAll() and commit(), which send one statement for each table",
+  });
 }
 
 function nullFor(column: MappedColumn): null {

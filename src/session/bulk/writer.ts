@@ -27,6 +27,8 @@ export interface BulkChannel {
 export interface BulkShape {
   /** The statements for some of them. */
   statements(rows: readonly WireRow[]): RowsStatement[];
+  /** What of the same rows is in other tables; absent: nothing. */
+  elsewhere?(rows: readonly WireRow[]): RowsStatement[];
   /** How so many of them are copied in; undefined where they are not. */
   copy(rows: number): CopyShape | undefined;
 }
@@ -157,7 +159,13 @@ export class BulkWriter {
     const copy = this.#copies ? shape.copy(rows.length) : undefined;
     if (copy !== undefined && await this.#copy(connection, copy, group)) return;
     let at = 0;
-    for (const statement of shape.statements(rows)) {
+    let counts = true;
+    for (const statement of allStatements(shape, rows)) {
+      if (at === rows.length) {
+        // The same rows again, in another table.
+        at = 0;
+        counts = false;
+      }
       const sent = rows.slice(at, at + statement.rows);
       const sentIndexes = indexes.slice(at, at + statement.rows);
       const result = await guarded(
@@ -168,8 +176,10 @@ export class BulkWriter {
         const attempt = (part: readonly WireRow[]) => this.#attempt(connection, shape, part);
         throw await findBadRow(error, sent, sentIndexes, this.#task.verb, attempt);
       });
-      this.#count += result.rowCount;
-      this.#task.returned(result.rows, sentIndexes, { key: group.key, rows: sent });
+      if (counts) {
+        this.#count += result.rowCount;
+        this.#task.returned(result.rows, sentIndexes, { key: group.key, rows: sent });
+      }
       at += statement.rows;
     }
   }
@@ -198,7 +208,7 @@ export class BulkWriter {
     rows: readonly WireRow[],
   ): Promise<void> {
     await guarded(connection, true, async () => {
-      for (const statement of shape.statements(rows)) {
+      for (const statement of allStatements(shape, rows)) {
         await connection.run(statement, this.#channel.call);
       }
     });
@@ -209,4 +219,9 @@ export class BulkWriter {
     if (shape === undefined) this.#shapes.set(key, shape = this.#task.shape(key));
     return shape;
   }
+}
+
+function allStatements(shape: BulkShape, rows: readonly WireRow[]): readonly RowsStatement[] {
+  const statements = shape.statements(rows);
+  return shape.elsewhere === undefined ? statements : [...statements, ...shape.elsewhere(rows)];
 }

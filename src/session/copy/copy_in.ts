@@ -12,7 +12,7 @@ import type { Connection } from "../../engine/connection.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { rowError } from "../bulk/bad_row.ts";
-import { missingInInsert, refusedRow, RowEncoder } from "../bulk/row_encoder.ts";
+import { assertOneTable, missingInInsert, refusedRow, RowEncoder } from "../bulk/row_encoder.ts";
 import type { Source } from "../bulk/types.ts";
 
 /** Rows encoded at once. */
@@ -31,7 +31,8 @@ export async function copyIn(
   connection: Connection,
   call: CallOptions,
 ): Promise<number> {
-  const encoder = new RowEncoder(mapper, dialect.name, missingInInsert);
+  assertOneTable("copyIn()", mapper);
+  const encoder = new RowEncoder(mapper, dialect.name, missingInInsert(mapper));
   using pieces = new Pieces(source, encoder);
   let count = 0;
   while (await pieces.begin()) {

@@ -6,20 +6,12 @@
  * @module
  */
 
-import { InputError, UsageError } from "../../errors.ts";
+import { InputError } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
 import type { DriverResult } from "../../dialect/driver.ts";
 import { type Executable, readRowsOf } from "../../engine/statement.ts";
-import {
-  columnRef,
-  type DefinedColumn,
-  type Definition,
-  definitionOf,
-  isGiven,
-  placeRef,
-} from "../../mapper/definition.ts";
-import { checkSourceFilters } from "../../mapper/filters.ts";
-import type { ColumnNames, ColumnRefs, EntityClass, FieldsOf } from "../../mapper/types.ts";
+import { columnRef, type DefinedColumn, isGiven } from "../../mapper/definition.ts";
+import type { ColumnNames, EntityClass, FieldsOf } from "../../mapper/types.ts";
 import type { ValueOf } from "../../schema/column.ts";
 import { firstVersion, isCounter } from "../../schema/version.ts";
 import {
@@ -40,11 +32,10 @@ import {
 } from "../../sql/node.ts";
 import { expressionIn } from "../../sql/operand.ts";
 import type { RowOf, Selection } from "../../sql/selection.ts";
-import { didYouMean } from "../../util/nearest.ts";
 import type { RequiredColumns } from "../bulk/types.ts";
-import { within } from "../../mapper/callbacks.ts";
 import { Cte, selectionOf } from "./rows.ts";
 import { planSelection, readRows, type SelectionPlan } from "./selection.ts";
+import { Target, type WriteRef } from "./write_target.ts";
 
 /** A value of a column, or an expression for one. */
 export type Written<T> = T | Expression<T> | Expression<NonNullable<T>>;
@@ -62,9 +53,6 @@ export type SetValues<E> = {
   readonly [K in ColumnNames<FieldsOf<E>>]?: Written<ValueOf<FieldsOf<E>[K]>>;
 };
 
-/** The columns of an entity in the callbacks of these statements. */
-export type WriteRef<E> = ColumnRefs<FieldsOf<E>>;
-
 /** A query whose rows can be inserted. */
 export interface InsertSource extends HasNode {
   /**
@@ -73,66 +61,6 @@ export interface InsertSource extends HasNode {
    * @internal
    */
   readonly [selectionOf]: SelectionPlan;
-}
-
-class Target<E> {
-  readonly definition: Definition;
-  readonly refs: WriteRef<E>;
-
-  constructor(entityClass: unknown, what: string) {
-    const definition = typeof entityClass === "function"
-      ? (entityClass as Partial<Record<typeof definitionOf, Definition>>)[definitionOf]
-      : undefined;
-    if (definition === undefined) {
-      throw new InputError(`${what} takes an entity class, found ${describe(entityClass)}`);
-    }
-    this.definition = definition;
-    const refs: Record<string, unknown> = Object.create(null);
-    for (const column of definition.columns) {
-      placeRef(refs, column, columnRef(column, definition.source));
-    }
-    for (const { property } of definition.relations) {
-      Object.defineProperty(refs, property, {
-        get: () => refuseRelation(property, what, definition.tableName),
-      });
-    }
-    this.refs = refs as WriteRef<E>;
-  }
-
-  /** The version that changes with every row: those that the database gives are its own affair. */
-  get version(): DefinedColumn | undefined {
-    return this.definition.columns.find(({ spec }) => spec.version === "flush");
-  }
-
-  column(property: string, what: string): DefinedColumn {
-    const found = this.definition.columns.find((column) => column.property === property);
-    if (found !== undefined) return found;
-    throw new InputError(
-      `${what} names "${property}", and ${this.definition.tableName} has no such column`,
-      {
-        hint: didYouMean(property, this.definition.columns.map((column) => column.property)),
-      },
-    );
-  }
-
-  /** The filters that do not apply, with some more. */
-  unfiltered(names: readonly string[], before: readonly string[] = []): readonly string[] {
-    const { source, tableName } = this.definition;
-    checkSourceFilters(names, tableName, [source]);
-    return [...before, ...names];
-  }
-
-  call<T>(what: string, callback: (refs: WriteRef<E>) => T): T {
-    return within(what, [this.definition.source], [this.refs], callback);
-  }
-}
-
-/** The statement is built apart from any engine, and so does not know where a relation leads. */
-function refuseRelation(property: string, what: string, table: string): never {
-  throw new UsageError(`${what} knows the columns of "${table}", and "${property}" is a relation`, {
-    hint: "Choose the rows by key, with a subquery: .where((b) => " +
-      "b.id.in(session.query(Book).where((b) => b.author.name.eq(…)).select((b) => b.id)))",
-  });
 }
 
 function writtenNode(column: DefinedColumn, value: unknown): Node {
@@ -211,6 +139,11 @@ export class InsertInto<E extends object> {
   /** Made by `insert()`. */
   constructor(entityClass: EntityClass<E>) {
     this.#target = new Target(entityClass, "insert()");
+    if (!this.#target.isJoined) return;
+    throw new InputError(
+      `insert() writes one table, and rows of ${describe(entityClass)} are in several`,
+      { hint: "Use session.add(), or insert into each table with the sql tag" },
+    );
   }
 
   /** The rows, by property. For many rows rather `bulkInsert()`. */
@@ -402,31 +335,41 @@ export class UpdateTable<E extends object> {
    * them changes as well, so that a flush notices.
    */
   set(values: SetValues<E> | ((row: WriteRef<E>) => SetValues<E>)): Update<E, never> {
-    const given: unknown = typeof values === "function"
-      ? this.#target.call("set()", values as (row: WriteRef<E>) => SetValues<E>)
-      : values;
+    const evaluate = (refs?: WriteRef<E>): unknown =>
+      typeof values === "function"
+        ? this.#target.call("set()", values as (row: WriteRef<E>) => SetValues<E>, refs)
+        : values;
+    let given = evaluate();
     if (typeof given !== "object" || given === null || Array.isArray(given)) {
       throw new InputError(`set() takes values by property, found ${describe(given)}`);
     }
-    const set = Object.keys(given).flatMap((property) => {
-      const column = this.#target.column(property, "set()");
+    const columns = Object.entries(given).filter(([, value]) => value !== undefined)
+      .map(([property]) => this.#target.column(property, "set()"));
+    if (columns.length === 0) throw new InputError("set() was given no values");
+    const part = columns[0]!.part;
+    const elsewhere = columns.find((column) => column.part !== part);
+    if (elsewhere !== undefined) {
+      throw new InputError(
+        `"${columns[0]!.label}" and "${elsewhere.label}" are in two tables, and set() writes one`,
+        { hint: "Write an update() for each, in one transaction" },
+      );
+    }
+    const { source, refs } = this.#target.table(part);
+    // The columns of the one table, now that it is known.
+    if (this.#target.isJoined) given = evaluate(refs);
+    const set = columns.map((column) => {
+      const { name, label, property } = column;
       const value = (given as Record<string, unknown>)[property];
-      const { name, label } = column;
-      return value === undefined ? [] : [[{ name, label }, writtenNode(column, value)] as const];
+      return [{ name, label }, writtenNode(column, value)] as const;
     });
-    if (set.length === 0) throw new InputError("set() was given no values");
-    return new Update<E, never>(
-      this.#target,
-      {
-        kind: "update",
-        table: this.#target.definition.source,
-        set,
-        where: undefined,
-        returning: [],
-      },
-      false,
-      undefined,
-    );
+    const node: UpdateNode = {
+      kind: "update",
+      table: source,
+      set,
+      where: undefined,
+      returning: [],
+    };
+    return new Update<E, never>(this.#target, node, false, undefined);
   }
 }
 
@@ -456,10 +399,14 @@ export class Update<E extends object, Row, S = unknown> extends WriteStatement<E
    */
   override get [nodeOf](): UpdateNode {
     if (this.#node.where === undefined && !this.#all) refuseAll("The update");
+    return this.#target.located(this.#versioned());
+  }
+
+  /** With the version, which changes along; that of a joined subclass's base only in its own table. */
+  #versioned(): UpdateNode {
     const version = this.#target.version;
-    if (version === undefined || this.#node.set.some(([{ name }]) => name === version.name)) {
-      return this.#node;
-    }
+    const isThere = version !== undefined && this.#target.holds(version, this.#node.table);
+    if (!isThere || this.#node.set.some(([{ name }]) => name === version.name)) return this.#node;
     const { name, label, spec } = version;
     const { source } = this.#target.definition;
     // Made for each use: a statement that is sent again sets another moment.
@@ -495,7 +442,8 @@ export class Update<E extends object, Row, S = unknown> extends WriteStatement<E
   returning<const T extends Selection | Expression<unknown>>(
     columns: (updated: WriteRef<E>) => T,
   ): Update<E, RowOf<T>, T> {
-    const plan = planSelection(this.#target.call("returning()", columns));
+    const refs = this.#target.refsOf(this.#node.table);
+    const plan = planSelection(this.#target.call("returning()", columns, refs));
     return new Update(this.#target, { ...this.#node, returning: plan.columns }, this.#all, plan);
   }
 }
@@ -552,7 +500,7 @@ export class Delete<E extends object, Row, S = unknown> extends WriteStatement<E
    */
   override get [nodeOf](): DeleteNode {
     if (this.#node.where === undefined && !this.#all) refuseAll("The delete");
-    return this.#node;
+    return this.#target.located(this.#node);
   }
 
   /** Only rows that meet the condition, and those of earlier calls. */
@@ -580,7 +528,8 @@ export class Delete<E extends object, Row, S = unknown> extends WriteStatement<E
   returning<const T extends Selection | Expression<unknown>>(
     columns: (deleted: WriteRef<E>) => T,
   ): Delete<E, RowOf<T>, T> {
-    const plan = planSelection(this.#target.call("returning()", columns));
+    const refs = this.#target.refsOf(this.#node.table);
+    const plan = planSelection(this.#target.call("returning()", columns, refs));
     return new Delete(this.#target, { ...this.#node, returning: plan.columns }, this.#all, plan);
   }
 }
@@ -607,7 +556,8 @@ export function deleteFrom<E extends object>(entityClass: EntityClass<E>): Delet
   const target = new Target<E>(entityClass, "deleteFrom()");
   const node: DeleteNode = {
     kind: "delete",
-    table: target.definition.source,
+    // The rest of a joined subclass's row goes along with the base's.
+    table: target.table(undefined).source,
     where: undefined,
     returning: [],
   };
