@@ -362,6 +362,17 @@ eachEngine("the database gives the versions by a trigger", async ({ target, engi
   await session.commit();
   assertEquals(await session.query(Doc).count(), 0);
 
+  // merge() compares it.
+  const left = new Doc({ id: 4 });
+  session.add(left);
+  await session.commit();
+  session.expunge(left);
+  left.slug = "merged";
+  const merged = await session.merge(left);
+  await session.commit();
+  assertEquals([merged.slug, merged.revision], ["merged", "2"]);
+  await assertRejects(() => session.merge(left), StaleDataError, "Doc 4 has version 2");
+
   session.add(new Doc({ id: 3, revision: "7" }));
   await assertRejects(() => session.commit(), InputError, "written by the database");
 });
