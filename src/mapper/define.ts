@@ -333,10 +333,13 @@ function defineGroup(
       });
     }
     const { spec } = value;
-    if (spec.primaryKey || spec.generated || spec.deferred) {
-      throw new InputError(`"${label}" is a key, generated or deferred, and in a group`, {
-        hint: "Declare it as a column of the entity itself",
-      });
+    if (spec.primaryKey || spec.generated || spec.deferred || spec.discriminator !== undefined) {
+      throw new InputError(
+        `"${label}" is a key, generated, deferred or a discriminator, and in a group`,
+        {
+          hint: "Declare it as a column of the entity itself",
+        },
+      );
     }
     return {
       property: `${property}.${field}`,

@@ -248,7 +248,7 @@ eachEngine("lazy() loads a column for all that came along, get() and load() whol
     for (const part of parts) notes.push(await lazy(part).notes, (await lazy(part).scan)?.[0]);
     assertEquals(notes.slice(0, 6), ["n", 1, "n", 2, "n", undefined]);
   });
-  assertEquals(statements.length, 4, "one for each column and class");
+  assertEquals(statements.length, 2, "one for each column, whatever the class");
   await using second = engine.session();
   const [gone, there] = await second.query(Volume).orderBy((v) => v.id.asc()).only("id").all();
   await session.bulkDelete(Volume, [1]);
