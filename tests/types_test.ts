@@ -13,6 +13,7 @@ import {
   date,
   double,
   entity,
+  hasMany,
   type Init,
   integer,
   json,
@@ -195,6 +196,99 @@ async function _selectinLoadsWhatItNames(session: AsyncSession) {
   session.query(Author).selectin("books.tags");
   // @ts-expect-error a method is no relation
   session.query(Author).selectin("titles");
+  // @ts-expect-error one of them is no relation
+  session.query(Author).selectin("books", "name");
+  // @ts-expect-error any text could be anything
+  session.query(Author).selectin("books" as string);
+  // As deep as one likes, and by a path that is known as one of several only.
+  const six = await session.query(Category).selectin("parent.parent.parent.parent.parent.parent")
+    .one();
+  six.parent?.parent?.parent?.parent?.parent?.parent?.name satisfies string | undefined;
+  const either = "books" as "books" | "country";
+  session.query(Author).selectin(either);
+  const none = await session.query(Author).selectin().one();
+  // @ts-expect-error not loaded
+  none.books.length;
+}
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+// Columns of which the compiler knows nothing, or that know no end.
+class Loose extends entity("loose", {
+  id: integer().primaryKey().generated(),
+  // deno-lint-ignore no-explicit-any -- what users write
+  any: json<any>(),
+  // deno-lint-ignore no-explicit-any -- what users write
+  maybeAny: json<any>().nullable(),
+  unknown: json<unknown>(),
+  maybeUnknown: json<unknown>().nullable(),
+  tree: json<Json>(),
+  maybeTree: json<Json>().nullable(),
+  trees: json<Json[]>(),
+  // deno-lint-ignore no-explicit-any -- what users write
+  heavy: json<any>().deferred(),
+  authorId: integer().references("authors.id"),
+  author: belongsTo<Author>("authorId"),
+  parentId: integer().nullable().references("loose.id"),
+  parent: belongsTo<Loose | null>("parentId"),
+  parts: hasMany<Loose>("loose.parentId"),
+}) {}
+
+async function _looseColumnsBreakNothing(session: AsyncSession, loose: Loose) {
+  // deno-lint-ignore no-explicit-any -- what users write
+  isTrue<Same<typeof loose.any, any>>();
+  // deno-lint-ignore no-explicit-any -- what users write
+  isTrue<Same<typeof loose.maybeAny, any>>();
+  isTrue<Same<typeof loose.unknown, unknown>>();
+  isTrue<Same<typeof loose.maybeUnknown, unknown>>();
+  isTrue<Same<typeof loose.tree, Json>>();
+  isTrue<Same<typeof loose.maybeTree, Json>>();
+  isTrue<Same<typeof loose.trees, Json[]>>();
+  // @ts-expect-error not loaded
+  loose.author.name;
+  // @ts-expect-error not loaded
+  loose.parts.length;
+  new Loose({ any: 1, unknown: {}, tree: { a: [1, { b: null }] }, trees: [], heavy: "x" });
+  // @ts-expect-error tree is required
+  new Loose({ any: 1, unknown: 1, trees: [], heavy: 1 });
+  // @ts-expect-error any is required
+  new Loose({ unknown: 1, tree: 1, trees: [], heavy: 1 });
+  // @ts-expect-error no JSON
+  new Loose({ any: 1, unknown: 1, tree: new Date(), trees: [], heavy: 1 });
+  const query = session.query(Loose).where((l) =>
+    l.author.name.eq("Ada").and(l.any.isNotNull(), l.tree.hasKey("a"), l.parts.count().gt(1))
+  );
+  const found = await query.selectin("parts.author", "parent.parts.parent").one();
+  found.parts[0]!.author.name satisfies string;
+  found.parent?.parts[0]?.parent?.id satisfies number | undefined;
+  isTrue<Same<typeof found.tree, Json>>();
+  isTrue<Same<typeof found.unknown, unknown>>();
+  // @ts-expect-error not loaded
+  found.author.name;
+  // @ts-expect-error a column of any is no relation
+  query.selectin("any");
+  // @ts-expect-error nor does it lead to one
+  query.selectin("any.author");
+  // @ts-expect-error a column of unknown is no relation
+  query.selectin("unknown");
+  const row = await session.query(Loose).select((l) => ({
+    any: l.any,
+    unknown: l.maybeUnknown,
+    tree: l.tree,
+    parent: l.parent.tree,
+    author: l.author.name,
+  })).one();
+  // deno-lint-ignore no-explicit-any -- what users write
+  isTrue<Same<typeof row.any, any>>();
+  isTrue<Same<typeof row.unknown, unknown>>();
+  isTrue<Same<typeof row.tree, Json>>();
+  isTrue<Same<typeof row.parent, Json>>();
+  isTrue<Same<typeof row.author, string>>();
+  (await lazy(loose).author).name satisfies string;
+  const part = await session.query(Loose).only("any", "tree").one();
+  isTrue<Same<typeof part.tree, Json>>();
+  // @ts-expect-error not loaded
+  part.trees.length;
 }
 
 class Note extends entity("notes", {

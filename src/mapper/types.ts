@@ -5,13 +5,7 @@
  * @module
  */
 
-import type {
-  Column,
-  DeferredColumn,
-  DiscriminatorColumn,
-  PresenceOf,
-  ValueOf,
-} from "../schema/column.ts";
+import type { Column, DeferredColumn, DiscriminatorColumn, ValueOf } from "../schema/column.ts";
 import type { Averaged } from "../sql/aggregates.ts";
 import type { Condition, Expression } from "../sql/expression.ts";
 import type { Embedded } from "./embedded.ts";
@@ -91,12 +85,13 @@ export type ColumnNames<F> = {
   [K in keyof F]: F[K] extends Column<any, any> ? K : never;
 }[keyof F];
 
+/** A field that a new object must be given. */
+// deno-lint-ignore no-explicit-any -- matches every such field
+export type RequiredField = Column<any, "required"> | Embedded<any, never>;
+
 /** The names of the fields that a new object must be given. */
 export type RequiredNames<F> = {
-  // deno-lint-ignore no-explicit-any -- matches every group
-  [K in keyof F]: F[K] extends Embedded<any, infer N> ? ([N] extends [never] ? K : never)
-    : PresenceOf<F[K]> extends "required" ? ([PresenceOf<F[K]>] extends [never] ? never : K)
-    : never;
+  [K in keyof F]: F[K] extends RequiredField ? K : never;
 }[keyof F];
 
 /** What a new object takes for a field. */
@@ -170,9 +165,15 @@ export type ManyNames<E> =
   }[keyof FieldsOf<E>]
   & string;
 
-/** The names of an entity's relations. */
-export type RelationNames<E> =
-  & { [K in keyof E]: Unloaded extends E[K] ? K : never }[keyof E]
+/** The names of an entity's relations, loaded or not. */
+export type RelationNames<E> = RelationsOf<FieldsOf<E>>;
+
+/** The names of the relations of a set of declarations. */
+export type RelationsOf<F> =
+  & {
+    // deno-lint-ignore no-explicit-any -- matches every relation
+    [K in keyof F]: F[K] extends Relation<any, any> ? K : never;
+  }[keyof F]
   & string;
 
 /** The entity a relation's value leads to. */
@@ -181,10 +182,22 @@ export type TargetOf<V> = V extends Unloaded ? never
   : V extends null ? never
   : V;
 
-/** The dotted paths of relations from `E`, four deep. */
-export type Path<E, Depth extends readonly 0[] = []> = Depth["length"] extends 4 ? never : {
-  [K in RelationNames<E>]: K | `${K}.${Path<TargetOf<E[K]>, [...Depth, 0]>}`;
-}[RelationNames<E>];
+/**
+ * `P` if it is a dotted path of relations from `E`, else what could stand in its place. Asked step by
+ * step of the path that is there: a union of all paths grows with every relation of every entity
+ * behind `E`, and cost more than everything else in a program together.
+ */
+export type Path<E, P extends string> = PathOf<FieldsOf<E>, P>;
+
+/** As `Path`, given the declarations of the entity. */
+export type PathOf<F, P extends string> = P extends keyof F
+  // deno-lint-ignore no-explicit-any -- matches every relation
+  ? F[P] extends Relation<any, any> ? P : RelationsOf<F>
+  : P extends `${infer H}.${infer R}` ? H extends keyof F
+      // deno-lint-ignore no-explicit-any -- matches every relation
+      ? F[H] extends Relation<any, infer E> ? `${H}.${Path<NonNullable<E>, R>}` : RelationsOf<F>
+    : RelationsOf<F>
+  : RelationsOf<F>;
 
 /** The first step of a path. */
 export type Head<P extends string> = P extends `${infer H}.${string}` ? H : P;

@@ -290,9 +290,9 @@ export class AsyncSession implements AsyncDisposable {
    * assertEquals(pet.name, "Bee");
    * ```
    */
-  async refresh<E extends object, P extends Path<Declarations<E>> = never>(
+  async refresh<E extends object, P extends string = never>(
     object: E,
-    ...paths: P[]
+    ...paths: Path<E, P>[]
   ): Promise<With<E, P>> {
     await this.#objects.refresh(object, paths);
     return object as With<E, P>;
@@ -491,17 +491,17 @@ export class AsyncSession implements AsyncDisposable {
    * assertEquals([loaded?.bio, loaded?.books.length], ["Wrote notes", 2]);
    * ```
    */
-  async load<E extends object, P extends Path<Declarations<E>>, S extends object>(
+  async load<E extends object, P extends string, S extends object>(
     objects: Iterable<E>,
-    path: P,
+    path: Path<E, P>,
     refine: (
       related: Query<PathTarget<Declarations<E>, P>>,
     ) => Query<PathTarget<Declarations<E>, P>, S>,
   ): Promise<WithRefined<E, P, S>[]>;
   /** Loads relations and columns of objects that the session has already. */
-  async load<E extends object, P extends Path<Declarations<E>> | ReadNames<E>>(
+  async load<E extends object, P extends string = never>(
     objects: Iterable<E>,
-    ...paths: P[]
+    ...paths: (P extends ReadNames<E> ? P : Path<E, P>)[]
   ): Promise<With<E, P>[]>;
   async load(objects: Iterable<object>, ...paths: readonly unknown[]): Promise<never[]> {
     const all = [...objects];

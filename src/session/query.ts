@@ -356,8 +356,8 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    * assertEquals(authors.map((a) => a.books.map((b) => b.price)), [[9, 7, 5], [9, 7, 5]]);
    * ```
    */
-  selectin<P extends Path<E>, S extends object>(
-    path: P,
+  selectin<P extends string, S extends object>(
+    path: Path<E, P>,
     refine: (related: Query<PathTarget<E, P>>) => Query<PathTarget<E, P>, S>,
   ): Query<E, WithRefined<R, P, S>>;
   /**
@@ -366,7 +366,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    *
    * @throws {InputError} when a path names no relation.
    */
-  selectin<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>>;
+  selectin<P extends string = never>(...paths: Path<E, P>[]): Query<E, With<R, P>>;
   selectin(...paths: readonly unknown[]): Query<E, never> {
     return this.#loading(paths, "selectin");
   }
@@ -377,8 +377,8 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    *
    * @throws {InputError} when the path names no relation, or one to a single object is to be filtered.
    */
-  joined<P extends Path<E>, S extends object>(
-    path: P,
+  joined<P extends string, S extends object>(
+    path: Path<E, P>,
     refine: (related: Query<PathTarget<E, P>>) => Query<PathTarget<E, P>, S>,
   ): Query<E, WithRefined<R, P, S>>;
   /**
@@ -412,7 +412,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    * assertEquals(book.author.name, "Ada");
    * ```
    */
-  joined<P extends Path<E>>(...paths: P[]): Query<E, With<R, P>>;
+  joined<P extends string = never>(...paths: Path<E, P>[]): Query<E, With<R, P>>;
   joined(...paths: readonly unknown[]): Query<E, never> {
     return this.#loading(paths, "joined");
   }
