@@ -127,7 +127,7 @@ async function authenticate(
     try {
       if (method === 3) socket.write(passwordMessage(`${password}\0`));
       else if (method === 5) {
-        socket.write(passwordMessage(md5Password(settings.user, password, body.subarray(4))));
+        socket.write(passwordMessage(await md5Password(settings.user, password, body.subarray(4))));
       } else if (method === 10 && body.toString("utf8", 4).split("\0").includes("SCRAM-SHA-256")) {
         scram = new Scram(password);
         socket.write(saslInitialResponse("SCRAM-SHA-256", scram.first));

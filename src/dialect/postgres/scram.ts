@@ -5,7 +5,6 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 
 const utf8 = new TextEncoder();
 
@@ -13,7 +12,13 @@ const utf8 = new TextEncoder();
 const mostIterations = 1_000_000;
 
 /** The answer to a server that wants the MD5 of password, user and salt. */
-export function md5Password(user: string, password: string, salt: Uint8Array): string {
+export async function md5Password(
+  user: string,
+  password: string,
+  salt: Uint8Array,
+): Promise<string> {
+  // Loaded where it is needed: few servers ask for MD5 any more
+  const { createHash } = await import("node:crypto");
   const md5 = (...parts: (string | Uint8Array)[]): string => {
     const hash = createHash("md5");
     for (const part of parts) hash.update(part);

@@ -6,7 +6,7 @@
  */
 
 import { connect, isIP, type NetConnectOpts, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { ConnectError } from "../../errors.ts";
 import { sslRequest } from "./messages.ts";
 import type { PostgresSettings } from "./options.ts";
@@ -16,8 +16,10 @@ export type SocketOwner = (socket: Socket) => void;
 
 /** A connected socket, in TLS if the settings say so. Rejects with `ConnectError`. */
 export async function openSocket(settings: PostgresSettings, own: SocketOwner): Promise<Socket> {
+  // Loaded where it is needed, and before the socket is there: an error then finds nobody listening
+  const tls = settings.tls === undefined ? undefined : await import("node:tls");
   const plain = await openPlain(settings, own);
-  return settings.tls === undefined ? plain : await openTls(plain, settings, own);
+  return tls === undefined ? plain : await openTls(plain, settings, own, tls.connect);
 }
 
 function openPlain(settings: PostgresSettings, own: SocketOwner): Promise<Socket> {
@@ -52,6 +54,7 @@ async function openTls(
   plain: Socket,
   settings: PostgresSettings,
   own: SocketOwner,
+  connectTls: typeof import("node:tls").connect,
 ): Promise<Socket> {
   const tls = settings.tls!;
   const failed = (what: string, hint: string, cause?: unknown): ConnectError =>
