@@ -6,7 +6,7 @@
  */
 
 import { columnRef, placeRef } from "./definition.ts";
-import { joinCondition } from "./join_condition.ts";
+import { joinCondition, related } from "./join_condition.ts";
 import { isToMany, type MappedRelation, type Mapper } from "./mapper.ts";
 import type { ManyRef, Ref } from "./types.ts";
 import { avg, count, max, min, sum } from "../sql/aggregates.ts";
@@ -57,14 +57,15 @@ type Value = (target: Ref<object>) => Expression<never>;
 
 function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object> {
   /** A subquery over the related rows, with a source of its own. */
-  const related = (
+  const subquery = (
     column: (target: Ref<object>) => Expression<unknown>,
     where: Where,
     negate = false,
   ): SelectNode => {
     const inner: TableSource = { ...relation.target.source };
     const target = refsOf(relation.target, inner) as unknown as Ref<object>;
-    const conditions = [joinCondition(relation, source, inner)];
+    const { where: belongs, joins } = related(relation, source, inner);
+    const conditions = [belongs];
     if (where !== undefined) {
       const what = `The condition on "${relation.property}"`;
       const given = within(what, [inner], [target], where);
@@ -75,6 +76,7 @@ function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object>
       kind: "select",
       columns: [within(`A value of "${relation.property}"`, [inner], [target], column)[nodeOf]],
       from: inner,
+      joins,
       where: allOf(...conditions)[nodeOf],
       orderBy: [],
       limit: undefined,
@@ -84,11 +86,11 @@ function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object>
   };
   const one = new Expression<number>({ kind: "raw", parts: ["1"] });
   const exists = (where: Where, negate = false): Condition =>
-    new Expression({ kind: "exists", select: related(() => one, where, negate) });
+    new Expression({ kind: "exists", select: subquery(() => one, where, negate) });
   const value = (
     column: (target: Ref<object>) => Expression<unknown>,
     where: Where,
-  ): Expression<never> => new Expression({ kind: "scalar", select: related(column, where) });
+  ): Expression<never> => new Expression({ kind: "scalar", select: subquery(column, where) });
   return {
     some: (where) => exists(where),
     none: (where) => exists(where).not(),

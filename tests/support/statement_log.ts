@@ -8,6 +8,7 @@ import type { Driver, DriverConnection, DriverCursor } from "../../src/dialect/d
 /** What was sent over a driver, in order: texts of statements, and `begin`, `commit`, `fetch 500`, … */
 export class StatementLog {
   readonly #entries: string[] = [];
+  #waits = 0;
   /** The driver to use in place of the one that was given. */
   readonly driver: Driver;
 
@@ -27,6 +28,11 @@ export class StatementLog {
     return this.#entries.filter((entry) => !/^(begin|commit|rollback|ping|fetch \d+)$/.test(entry));
   }
 
+  /** How often something was sent while nothing else was under way: what distance costs. */
+  get roundTrips(): number {
+    return this.#waits;
+  }
+
   /** What `body` sends, `begin` and the like included. */
   async during(body: () => Promise<unknown>): Promise<readonly string[]> {
     const before = this.#entries.length;
@@ -40,25 +46,39 @@ export class StatementLog {
   }
 
   #watch(connection: DriverConnection): DriverConnection {
-    const note = (entry: string) => void this.#entries.push(entry);
+    let flying = 0;
+    const sent = <T>(entry: string, call: () => Promise<T>): Promise<T> => {
+      this.#entries.push(entry);
+      if (flying++ === 0) this.#waits++;
+      const answer = call();
+      const landed = (): void => void flying--;
+      answer.then(landed, landed);
+      return answer;
+    };
     return intercept(connection, {
-      run: (statement, options) => (note(statement.text), connection.run(statement, options)),
-      begin: (options, call) => (note("begin"), connection.begin(options, call)),
-      commit: (call) => (note("commit"), connection.commit(call)),
-      rollback: (call) => (note("rollback"), connection.rollback(call)),
-      ping: (options) => (note("ping"), connection.ping(options)),
+      run: (statement, options) => sent(statement.text, () => connection.run(statement, options)),
+      begin: (options, call) => sent("begin", () => connection.begin(options, call)),
+      commit: (call) => sent("commit", () => connection.commit(call)),
+      rollback: (call) => sent("rollback", () => connection.rollback(call)),
+      ping: (options) => sent("ping", () => connection.ping(options)),
       openCursor: async (statement, options) => {
-        note(statement.text);
-        const cursor = await connection.openCursor(statement, options);
+        const cursor = await sent(
+          statement.text,
+          () => connection.openCursor(statement, options),
+        );
         return intercept<DriverCursor>(cursor, {
-          fetch: (count, call) => (note(`fetch ${count}`), cursor.fetch(count, call)),
+          fetch: (count, call) => sent(`fetch ${count}`, () => cursor.fetch(count, call)),
         });
       },
       ...(connection.copyIn && {
-        copyIn: (text, source, options) => (note(text), connection.copyIn!(text, source, options)),
+        copyIn: (text, source, options) =>
+          sent(text, () => connection.copyIn!(text, source, options)),
       }),
       ...(connection.copyOut && {
-        copyOut: (text, options) => (note(text), connection.copyOut!(text, options)),
+        copyOut: (text, options) => {
+          this.#entries.push(text);
+          return connection.copyOut!(text, options);
+        },
       }),
     });
   }
