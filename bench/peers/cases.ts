@@ -187,13 +187,6 @@ export const CASES: readonly Case[] = [
     expected: selects,
   },
   {
-    name: "select_tasks_shared",
-    title: (n) => `${n} point selects, 64 tasks, connections shared`,
-    n: 20_000,
-    connections: 10,
-    expected: selects,
-  },
-  {
     name: "authors_books",
     title: (n) => `${n} authors with their ten books each`,
     n: 1_000,
@@ -283,15 +276,6 @@ export const CASES: readonly Case[] = [
   {
     name: "http",
     title: (n) => `${n} HTTP requests: an author with books, 64 at once`,
-    n: 5_000,
-    connections: 10,
-    kind: "http",
-    expected: zero,
-  },
-  {
-    name: "http_shared",
-    contenders: ["raw", "sluice"],
-    title: (n) => `${n} HTTP requests: the same, connections shared`,
     n: 5_000,
     connections: 10,
     kind: "http",

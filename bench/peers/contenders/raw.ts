@@ -78,7 +78,6 @@ export function open({ url, connections, n, rows, books }: Task): Opened {
       },
       cold_start: () => one(1),
       select_tasks: tasks,
-      select_tasks_shared: tasks,
       async authors_books() {
         const authors = await sql`select id, name from authors where id <= ${n}`;
         const books = await sql`

@@ -20,12 +20,11 @@ import {
 import { Customer, ENTITIES, GraphAuthor, GraphBook, ShelfBook } from "./model.ts";
 
 /** See above. */
-export function open({ name, url, connections, n, rows, books }: Task): Opened {
+export function open({ url, connections, n, rows, books }: Task): Opened {
   const engine = new AsyncEngine(url, {
     entities: [Author, Book, Import, ...ENTITIES],
     poolSize: connections,
     maxOverflow: 0,
-    shareConnections: name.endsWith("_shared"),
   });
 
   const one = async (id: number): Promise<number> => {
@@ -81,7 +80,6 @@ export function open({ name, url, connections, n, rows, books }: Task): Opened {
       },
       cold_start: () => one(1),
       select_tasks: tasks,
-      select_tasks_shared: tasks,
       async authors_books() {
         await using session = engine.session();
         const authors = await session.query(Author).where((a) => a.id.lte(n)).selectin("books")
@@ -191,13 +189,7 @@ export function open({ name, url, connections, n, rows, books }: Task): Opened {
         return 0;
       },
     },
-    // A request's signal keeps its reads on a connection of their own: sharing is for plain sessions.
-    handler: name.endsWith("_shared")
-      ? async (request) => {
-        await using session = engine.session();
-        return await page(session, request);
-      }
-      : withSession(engine, (request, session) => page(session, request)),
+    handler: withSession(engine, (request, session) => page(session, request)),
     close: () => engine.dispose(),
   };
 }
