@@ -18,7 +18,7 @@ export interface FieldHistory {
 /** What `inspect()` tells of an object. */
 export interface Inspection {
   /** Where it stands. */
-  readonly status: InstanceStatus;
+  readonly state: InstanceStatus;
   /** It is pending, or differs from what is stored. */
   readonly modified: boolean;
   /** The columns and loaded relations that changed, by property; of a pending object all it has. */
@@ -40,12 +40,12 @@ export interface Inspection {
  * await using session = engine.session();
  *
  * const pet = new Pet({ name: "Ant" });
- * assertEquals(inspect(pet).status, "transient");
+ * assertEquals(inspect(pet).state, "transient");
  * session.add(pet);
  * await session.commit();
  * pet.name = "Bee";
  * assertEquals(inspect(pet), {
- *   status: "persistent",
+ *   state: "persistent",
  *   modified: true,
  *   fields: { name: { old: "Ant", new: "Bee" } },
  * });
@@ -53,12 +53,12 @@ export interface Inspection {
  * ```
  */
 export function inspect(object: object): Inspection {
-  const state = Managed.stateOf(object);
-  if (state === undefined) return { status: "transient", modified: false, fields: {} };
-  const doomed = state.owner?.doomed?.has(object) === true;
-  const status = doomed ? "deleted" : state.status;
-  const fields = history(object as Record<string, unknown>, state);
-  return { status, modified: status === "pending" || Object.keys(fields).length > 0, fields };
+  const known = Managed.stateOf(object);
+  if (known === undefined) return { state: "transient", modified: false, fields: {} };
+  const doomed = known.owner?.doomed?.has(object) === true;
+  const state = doomed ? "deleted" : known.status;
+  const fields = history(object as Record<string, unknown>, known);
+  return { state, modified: state === "pending" || Object.keys(fields).length > 0, fields };
 }
 
 function history(

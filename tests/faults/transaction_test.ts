@@ -150,10 +150,10 @@ scenario("44: a deferred constraint fails the commit, and every object is as it 
     account.balance = 0;
     session.add(transfer);
     await session.flush();
-    assertEquals(inspect(transfer).status, "persistent");
+    assertEquals(inspect(transfer).state, "persistent");
   });
   await assertRejects(() => commit, ForeignKeyViolationError);
-  assertEquals([account.balance, inspect(transfer).status], [100, "transient"]);
+  assertEquals([account.balance, inspect(transfer).state], [100, "transient"]);
   assertEquals(await session.get(Transfer, "a"), undefined);
   assertStrictEquals(await session.get(Account, 1), account);
   assertEquals([await balances(s), session.dirty], [[100, 100], []]);

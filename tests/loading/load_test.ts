@@ -187,17 +187,17 @@ eachEngine("what a stream's loop loads is let go of with its window", async ({ t
     windows.push(await lazy(author).books);
     await session.load(windows.at(-1)!, "reviews");
     const [first] = windows;
-    assertEquals(inspect(first![0]!).status, "persistent");
+    assertEquals(inspect(first![0]!).state, "persistent");
     if (windows.length === 2) windows[1]![0]!.title = "Changed";
     if (windows.length === 6) {
-      assertEquals(inspect(windows[1]![0]!).status, "persistent", "it was changed");
-      assertEquals(inspect(windows[1]![1]!).status, "detached");
-      assertEquals(inspect(windows[4]![4]!).status, "detached");
-      assertEquals(inspect((windows[4]![4]!.reviews as Review[])[0]!).status, "detached");
-      assertEquals(inspect(windows[5]![0]!).status, "persistent");
+      assertEquals(inspect(windows[1]![0]!).state, "persistent", "it was changed");
+      assertEquals(inspect(windows[1]![1]!).state, "detached");
+      assertEquals(inspect(windows[4]![4]!).state, "detached");
+      assertEquals(inspect((windows[4]![4]!.reviews as Review[])[0]!).state, "detached");
+      assertEquals(inspect(windows[5]![0]!).state, "persistent");
     }
   }
-  assertEquals(inspect(kept).status, "persistent", "it was there before");
+  assertEquals(inspect(kept).state, "persistent", "it was there before");
   assertEquals(windows.map((list) => list.length), upTo(10));
   session.rollback();
 });

@@ -130,7 +130,7 @@ Deno.test("reading an unassigned relation of a new object throws; assigning it i
   ada.books = [];
   assertEquals(ada.books, []);
   assert(Object.hasOwn(ada, "books"));
-  assertEquals(inspect(ada).status, "transient");
+  assertEquals(inspect(ada).state, "transient");
 });
 
 Deno.test("JSON.stringify() writes loaded relations, without going round in circles", () => {

@@ -81,11 +81,11 @@ eachEngine("commitEvery() holds no more than one batch", async ({ target }) => {
   for await (const author of session.query(Author).commitEvery(3)) {
     author.name = `!${author.name}`;
     all.push(author);
-    assert(all.filter((one) => inspect(one).status === "persistent").length <= 4);
+    assert(all.filter((one) => inspect(one).state === "persistent").length <= 4);
   }
   assertStrictEquals(all[1], kept);
-  assertEquals(inspect(kept).status, "persistent", "what the session had before stays");
-  assertEquals(inspect(all[8]!).status, "detached");
+  assertEquals(inspect(kept).state, "persistent", "what the session had before stays");
+  assertEquals(inspect(all[8]!).state, "detached");
 });
 
 eachEngine(

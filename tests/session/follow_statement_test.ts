@@ -145,7 +145,7 @@ eachEngine("objects follow a delete by query, with what goes along", async ({ ta
   });
 
   await session.execute(deleteFrom(Volume).where((v) => v.id.eq(1)));
-  assertEquals([one, mark].map((object) => inspect(object).status), ["detached", "detached"]);
+  assertEquals([one, mark].map((object) => inspect(object).state), ["detached", "detached"]);
   assertEquals(told, ["delete Volume", "delete Mark"]);
   assertEquals(volumes.map(({ id }) => id), [2, 3]);
   assertEquals(await session.get(Volume, 1), undefined);
@@ -155,14 +155,14 @@ eachEngine("objects follow a delete by query, with what goes along", async ({ ta
   two.title = "mine";
   await session.begin(async (tx) => {
     await session.execute(deleteFrom(Shelf).all());
-    assertEquals([inspect(shelf).status, two.shelfCode, two.shelf], ["deleted", null, null]);
+    assertEquals([inspect(shelf).state, two.shelfCode, two.shelf], ["deleted", null, null]);
     assertEquals(two.title, "mine");
     await session.execute(deleteFrom(Volume).where((v) => v.id.eq(3)));
-    assertEquals(inspect(three).status, "deleted");
+    assertEquals(inspect(three).state, "deleted");
     assertEquals(await session.get(Volume, 3), undefined);
     await tx.rollback();
   });
-  assertEquals([inspect(shelf).status, two.shelfCode], ["persistent", "a"]);
+  assertEquals([inspect(shelf).state, two.shelfCode], ["persistent", "a"]);
   assertStrictEquals<unknown>(two.shelf, shelf);
   assertStrictEquals<unknown>(await session.get(Volume, 3), three);
   assertEquals(volumes.map(({ id }) => id), [2, 3]);
@@ -183,6 +183,6 @@ eachEngine("objects follow a delete by query, with what goes along", async ({ ta
   // A statement that fails changes nothing.
   const bad = update(Volume).set({ shelfCode: "nowhere" }).all();
   await assertRejects(() => session.execute(bad), ForeignKeyViolationError);
-  assertEquals([two.shelfCode, inspect(two).status], ["a", "persistent"]);
+  assertEquals([two.shelfCode, inspect(two).state], ["a", "persistent"]);
   assertEquals((await session.query(Volume).all()).length, 2);
 });

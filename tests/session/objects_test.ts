@@ -134,7 +134,7 @@ eachEngine("attach() takes a detached graph back, with what was changed", async 
   shelf.items.push(new Item({ name: "new" }) as never);
   await using session = engine.session();
   session.attach(shelf);
-  assertEquals(inspect(shelf.items[1]!).status, "persistent");
+  assertEquals(inspect(shelf.items[1]!).state, "persistent");
   assertStrictEquals<unknown>(await session.get(Shelf, shelf.id), shelf);
   await session.commit();
   const stored = await detachedShelf(engine);
@@ -159,7 +159,7 @@ eachEngine("attach() refuses every other state, and then takes nothing", async (
   const shelf = await detachedShelf(engine);
   const known = await session.getOrFail(Item, shelf.items[1]!.id);
   assertThrows(() => session.attach(shelf), InstanceStateError, "another object");
-  assertEquals(inspect(shelf).status, "detached");
+  assertEquals(inspect(shelf).state, "detached");
   await using other = engine.session();
   assertThrows(() => other.attach(known), InstanceStateError, "in another session");
   session.attach(known); // its own: nothing to do
@@ -181,7 +181,7 @@ eachEngine("merge() copies a detached graph into the session's objects", async (
   assertStrictEquals<unknown>(merged, mine);
   assertEquals([mine.name, names(mine.items)], ["Merged", ["a", "b", "new"]]);
   assert((mine.items as Item[]).every((item, i) => item !== shelf.items[i]));
-  assertEquals(inspect(shelf).status, "detached");
+  assertEquals(inspect(shelf).state, "detached");
   await session.commit();
   const stored = await detachedShelf(engine);
   assertEquals(
@@ -239,7 +239,7 @@ eachEngine("merge() of an object without a row makes a new one", async ({ target
   const plain = new Shelf({ name: "Low", items: [new Item({ name: "c" })] });
   const merged = await session.merge(plain);
   assert(merged !== plain);
-  assertEquals([inspect(plain).status, inspect(merged).status], ["transient", "pending"]);
+  assertEquals([inspect(plain).state, inspect(merged).state], ["transient", "pending"]);
   assertEquals(session.new.length, 2);
   assertStrictEquals(await session.merge(merged), merged);
   await session.commit();
@@ -248,24 +248,24 @@ eachEngine("merge() of an object without a row makes a new one", async ({ target
   await session.rollback();
 });
 
-eachEngine("inspect() tells status and history of an object", async ({ target }) => {
+eachEngine("inspect() tells state and history of an object", async ({ target }) => {
   await using engine = await open(target);
   await using session = engine.session();
   const shelf = await session.query(Shelf).selectin("items").one();
-  assertEquals(inspect(shelf), { status: "persistent", modified: false, fields: {} });
+  assertEquals(inspect(shelf), { state: "persistent", modified: false, fields: {} });
   shelf.name = "Mine";
   const [first, second] = shelf.items as [Item, Item];
   shelf.items.pop();
   assertEquals(inspect(shelf).fields.name, { old: "Top", new: "Mine" });
   assertEquals(inspect(shelf).fields.items, { old: [first, second], new: [first] });
   session.delete(first);
-  assertEquals(inspect(first).status, "deleted");
+  assertEquals(inspect(first).state, "deleted");
   await session.rollback();
-  assertEquals([inspect(first).status, inspect(shelf).modified], ["persistent", false]);
+  assertEquals([inspect(first).state, inspect(shelf).modified], ["persistent", false]);
   const label = new Label({ name: "x" });
   session.add(label);
   assertEquals(inspect(label), {
-    status: "pending",
+    state: "pending",
     modified: true,
     fields: { name: { old: undefined, new: "x" } },
   });

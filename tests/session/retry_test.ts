@@ -55,18 +55,18 @@ eachEngine("begin() with retries starts each attempt with the objects as they we
   const attempts = await session.begin(async (tx) => {
     seen.push([
       tx.attempt,
-      inspect(fresh).status,
+      inspect(fresh).state,
       fresh.id,
       ada.name,
       first.meta!.words!.join(),
-      inspect(bea).status,
+      inspect(bea).state,
       session.new.length,
       session.deleted.length,
       books.length,
     ]);
     const country = await session.getOrFail(Country, "fr");
     if (tx.attempt > 1) {
-      assertEquals([inspect(loaded!).status, country === loaded], ["detached", false]);
+      assertEquals([inspect(loaded!).state, country === loaded], ["detached", false]);
     }
     loaded = country;
     country.name = `Attempt ${tx.attempt}`;

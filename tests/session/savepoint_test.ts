@@ -28,7 +28,7 @@ eachEngine(
           made[level] = new Author({ name: `made ${level}` });
           session.add(made[level]);
           await session.flush();
-          assertEquals(inspect(made[level]).status, "persistent");
+          assertEquals(inspect(made[level]).state, "persistent");
           if (level === 5) throw new Stop();
           await descend(level + 1).catch((error) => {
             if (level < 3) return; // the third goes down with the fifth
@@ -39,7 +39,7 @@ eachEngine(
       await descend(1);
       assertEquals(ada.name, "2");
       assertEquals(books.map(({ title }) => title), ["0", "1", "2"]);
-      assertEquals(made.slice(1).map((author) => inspect(author).status), [
+      assertEquals(made.slice(1).map((author) => inspect(author).state), [
         "persistent",
         "persistent",
         "transient",
@@ -47,7 +47,7 @@ eachEngine(
         "transient",
       ]);
       assertEquals(made.slice(3).map(({ id }) => id as unknown), [undefined, undefined, undefined]);
-      assertEquals(added.slice(3).map((book) => [inspect(book).status, book.authorId as unknown]), [
+      assertEquals(added.slice(3).map((book) => [inspect(book).state, book.authorId as unknown]), [
         ["transient", undefined],
         ["transient", undefined],
         ["transient", undefined],
@@ -82,19 +82,19 @@ eachEngine("an inner savepoint that is kept goes with an outer one that is not",
         session.delete(bea);
         ada.name = "Inner";
       });
-      assertEquals([inspect(bea).status, inspect(fresh).status], ["deleted", "persistent"]);
+      assertEquals([inspect(bea).state, inspect(fresh).state], ["deleted", "persistent"]);
       fresh.name = "Fresher";
       await session.flush();
       throw new Stop();
     });
     await assertRejects(() => outer, Stop);
     assertEquals([ada.name, bea.name, fresh.name], ["Kept", "Bea", "Fresher"]);
-    assertEquals([inspect(bea).status, inspect(fresh).status], ["persistent", "transient"]);
+    assertEquals([inspect(bea).state, inspect(fresh).state], ["persistent", "transient"]);
     assertStrictEquals(await session.get(Author, bea.id), bea);
     assertEquals(await session.query(Author).count(), 2);
     session.add(fresh); // once more, and now for good
   });
-  assertEquals(inspect(fresh).status, "persistent");
+  assertEquals(inspect(fresh).state, "persistent");
   assertEquals((await session.query(Author).all()).length, 3);
 });
 
@@ -111,7 +111,7 @@ eachEngine("a savepoint undone keeps what was pending before it, and its natural
       await session.flush();
     });
     await assertRejects(() => twice);
-    assertEquals(inspect(france).status, "persistent");
+    assertEquals(inspect(france).state, "persistent");
     assertStrictEquals(await session.get(Country, "fr"), france);
     // The same key deleted, made anew and undone: the map holds the first one again.
     const anew = tx.savepoint(async () => {
@@ -127,7 +127,7 @@ eachEngine("a savepoint undone keeps what was pending before it, and its natural
     assertStrictEquals(await session.get(Country, "fr"), france);
     assertEquals(await session.query(Country).all(), [france]);
   });
-  assert(inspect(france).status === "persistent");
+  assert(inspect(france).state === "persistent");
 });
 
 eachEngine("savepoints beside each other take turns, and none outlives the transaction", async (

@@ -335,7 +335,7 @@ eachEngine("close() detaches the objects and refuses what comes after", async ({
   await session.rollback();
   await session.close();
   await session.close();
-  assertEquals([inspect(ada).status, inspect(pending).status], ["detached", "transient"]);
+  assertEquals([inspect(ada).state, inspect(pending).state], ["detached", "transient"]);
   assertEquals(ada.name, "Author 1", "a detached object keeps its values");
   for (
     const use of [
@@ -402,11 +402,11 @@ eachEngine("expunge() lets go of an object and its changes", async ({ target }) 
   const [ada, bea] = authors(2) as [Author, Author];
   session.addAll([ada, bea]);
   session.expunge(bea);
-  assertEquals(inspect(bea).status, "transient");
+  assertEquals(inspect(bea).state, "transient");
   await session.commit();
   ada.name = "Never stored";
   session.expunge(ada);
-  assertEquals(inspect(ada).status, "detached");
+  assertEquals(inspect(ada).state, "detached");
   await session.commit();
   const loaded = await session.query(Author).one();
   assertEquals([loaded.name, loaded === ada], ["Author 1", false]);
@@ -450,7 +450,7 @@ eachEngine(
     ) {
       assertStrictEquals(await assertRejects(use), reason);
     }
-    assertEquals(inspect(ada).status, "transient");
+    assertEquals(inspect(ada).state, "transient");
     await using other = engine.session();
     assertEquals(await other.query(Author).count(), 0);
   },

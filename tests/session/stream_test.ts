@@ -195,9 +195,9 @@ eachEngine(
       if (author.id === 3) author.books[0]!.title = "Changed";
       all.push(author);
     }
-    const status = (object: object) => inspect(object).status;
-    assertEquals(all.slice(0, 4).map(status), ["detached", "persistent", "detached", "detached"]);
-    assertEquals((all[2]!.books as Book[]).map(status), ["persistent", "detached"]);
+    const state = (object: object) => inspect(object).state;
+    assertEquals(all.slice(0, 4).map(state), ["detached", "persistent", "detached", "detached"]);
+    assertEquals((all[2]!.books as Book[]).map(state), ["persistent", "detached"]);
     assertEquals(session.dirty.length, 2);
     await session.commit();
     await using other = engine.session();
@@ -215,7 +215,7 @@ eachEngine(
     for await (const author of session.query(Author).orderBy((a) => a.id.asc()).window(1)) {
       if (author.id === 2) assertStrictEquals(author, second);
     }
-    assertEquals(inspect(second).status, "persistent");
+    assertEquals(inspect(second).state, "persistent");
   },
 );
 

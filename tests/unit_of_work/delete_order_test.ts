@@ -48,7 +48,7 @@ eachEngine(
     for (const object of [again!, ...players]) other.delete(object);
     await other.commit();
     assertEquals([await other.query(Team).count(), await other.query(Player).count()], [0, 0]);
-    assertEquals(inspect(again!).status, "detached");
+    assertEquals(inspect(again!).state, "detached");
   },
 );
 
@@ -66,5 +66,5 @@ eachEngine("rollback() brings back the keys that deleting a ring cleared", async
   await session.flush();
   await tx.rollback();
   assertEquals([team.captainId, captain.teamId], [captain.id, team.id]);
-  assertEquals([inspect(team).status, inspect(captain).status], ["persistent", "persistent"]);
+  assertEquals([inspect(team).state, inspect(captain).state], ["persistent", "persistent"]);
 });

@@ -69,7 +69,7 @@ eachEngine("a hook that throws stops the flush, with nothing sent", async ({ tar
     await sent(engine, () => assertRejects(() => session.commit(), RangeError, "needs a title")),
     [],
   );
-  assertEquals([inspect(good).status, inspect(bad).status], ["transient", "transient"]);
+  assertEquals([inspect(good).state, inspect(bad).state], ["transient", "transient"]);
 
   await session.begin(async () => {
     session.add(bad);

@@ -37,13 +37,13 @@ eachEngine(
       country: new Country({ code: "GB", name: "Britain" }),
       books: [book],
     });
-    assertEquals(inspect(ada).status, "transient");
+    assertEquals(inspect(ada).state, "transient");
     session.add(ada);
-    assertEquals(inspect(review).status, "pending");
+    assertEquals(inspect(review).state, "pending");
     assertEquals(session.new.length, 4);
     await session.commit();
 
-    for (const object of [ada, book, review]) assertEquals(inspect(object).status, "persistent");
+    for (const object of [ada, book, review]) assertEquals(inspect(object).state, "persistent");
     assertEquals(session.new.length, 0);
     assert(Number.isInteger(ada.id) && Number.isInteger(book.id) && Number.isInteger(review.id));
     assertEquals([book.authorId, review.bookId, ada.countryCode], [ada.id, book.id, "GB"]);
@@ -205,7 +205,7 @@ eachEngine(
       assertMatch(error.message, /nullable\(\)/);
     });
     assertEquals(statements, []);
-    assertEquals(inspect(adam).status, "transient");
+    assertEquals(inspect(adam).state, "transient");
   },
 );
 
@@ -297,7 +297,7 @@ eachEngine(
     session.addAll([fresh, clash]);
     await assertRejects(() => session.commit(), UniqueViolationError);
     for (const author of [fresh, clash]) {
-      assertEquals(inspect(author).status, "transient");
+      assertEquals(inspect(author).state, "transient");
       assertEquals<unknown>([author.id, author.createdAt], [undefined, undefined]);
     }
     assertEquals((fresh.books as Book[]).length, 1);

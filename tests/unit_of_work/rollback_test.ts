@@ -28,8 +28,8 @@ eachEngine(
     session.delete(bea);
     await session.rollback();
 
-    assertEquals(inspect(fresh).status, "transient");
-    assertEquals([ada.name, first.meta, inspect(bea).status], ["Author 1", null, "persistent"]);
+    assertEquals(inspect(fresh).state, "transient");
+    assertEquals([ada.name, first.meta, inspect(bea).state], ["Author 1", null, "persistent"]);
     assertStrictEquals(ada.books, books, "the array stays the same one");
     assertEquals(books, [first, second]);
     assertEquals([session.new, session.dirty, session.deleted], [[], [], []]);
@@ -64,13 +64,13 @@ eachEngine(
         await stop();
       }), Stop);
 
-    assertEquals(inspect(fresh).status, "transient");
+    assertEquals(inspect(fresh).state, "transient");
     assertEquals<unknown>([fresh.id, fresh.createdAt], [undefined, undefined]);
     assertEquals([ada.name, ada.email], ["Author 1", null]);
     assertStrictEquals(ada.books, books);
     assertEquals(books, [first, second]);
     assertEquals((bea.books as Book[]).length, 2);
-    assertEquals([first.authorId, inspect(second).status], [ada.id, "persistent"]);
+    assertEquals([first.authorId, inspect(second).state], [ada.id, "persistent"]);
     assertStrictEquals(await session.get(Book, second.id), second);
     assertEquals([session.new, session.dirty, session.deleted], [[], [], []]);
     assertEquals(await session.query(Book).count(), 4);
@@ -81,7 +81,7 @@ eachEngine(
       session.delete(second);
       books.splice(1, 1);
     });
-    assertEquals(inspect(second).status, "detached");
+    assertEquals(inspect(second).state, "detached");
     assertEquals([await session.query(Author).count(), await session.query(Book).count()], [3, 3]);
   },
 );
@@ -101,13 +101,13 @@ eachEngine("a failed commit puts changed, new and deleted objects back", async (
   bea.books = [];
   await assertRejects(() => session.commit(), Error);
   assertEquals([bea.email, (bea.books as Book[]).length], ["bea", 1]);
-  assertEquals([inspect(fresh).status, inspect(carl).status], ["transient", "persistent"]);
+  assertEquals([inspect(fresh).state, inspect(carl).state], ["transient", "persistent"]);
 
   bea.email = "ada";
   session.add(fresh);
   session.delete(carl);
   await assertRejects(() => session.commit(), UniqueViolationError);
-  assertEquals([bea.email, inspect(fresh).status, inspect(carl).status], [
+  assertEquals([bea.email, inspect(fresh).state, inspect(carl).state], [
     "bea",
     "transient",
     "persistent",
@@ -136,8 +136,8 @@ eachEngine("a savepoint that throws undoes its own changes, and only these", asy
         await stop();
       }), Stop);
     assertEquals([ada.name, kept.name], ["Outer", "Kept"]);
-    assertEquals([inspect(kept).status, inspect(lost).status], ["persistent", "transient"]);
-    assertEquals(inspect((ada.books as Book[])[0]!).status, "persistent");
+    assertEquals([inspect(kept).state, inspect(lost).state], ["persistent", "transient"]);
+    assertEquals(inspect((ada.books as Book[])[0]!).state, "persistent");
     await tx.savepoint(() => {
       ada.email = "inner@x";
     });
@@ -173,10 +173,10 @@ eachEngine(
             }), Stop);
           assertEquals(ada.name, "3");
         });
-        assertEquals([ada.name, inspect(inside).status], ["3", "persistent"]);
+        assertEquals([ada.name, inspect(inside).state], ["3", "persistent"]);
         await stop();
       }), Stop);
-    assertEquals([ada.name, inspect(inside).status], ["0", "transient"]);
+    assertEquals([ada.name, inspect(inside).state], ["0", "transient"]);
     assertEquals(await session.query(Category).count(), 0);
   },
 );
@@ -194,7 +194,7 @@ eachEngine(
         tx.savepoint(() => {
           session.add(clash);
         }), UniqueViolationError);
-      assertEquals(inspect(clash).status, "transient");
+      assertEquals(inspect(clash).state, "transient");
       clash.email = "y";
       session.add(clash);
     });
@@ -214,7 +214,7 @@ eachEngine(
       await session.flush();
       assert(ada.id > 0);
     }
-    assertEquals<unknown>([inspect(ada).status, ada.id], ["transient", undefined]);
+    assertEquals<unknown>([inspect(ada).state, ada.id], ["transient", undefined]);
     {
       await using tx = await session.begin();
       session.add(ada);

@@ -76,7 +76,7 @@ eachEngine("every request moves an object as the table says, or is refused", asy
     for (const [request, act] of Object.entries(REQUESTS)) {
       const what = `${request} of ${standing}`;
       const { session, leaf, end } = await place(engine, standing);
-      assertEquals(inspect(leaf).status, told(standing), what);
+      assertEquals(inspect(leaf).state, told(standing), what);
       const next = MOVES[request as Request][standing];
       if (next === undefined) {
         // Refused at once, and nothing has changed.
@@ -88,7 +88,7 @@ eachEngine("every request moves an object as the table says, or is refused", asy
       } else await act(session, leaf);
       // What was being stored is so by now: it needs no more than the turn of the loop.
       if (standing !== "storing") {
-        assertEquals(inspect(leaf).status, told(next ?? standing), what);
+        assertEquals(inspect(leaf).state, told(next ?? standing), what);
         assertEquals(session.new.includes(leaf), (next ?? standing) === "pending", what);
         assertEquals(session.deleted.includes(leaf), (next ?? standing) === "doomed", what);
       }
@@ -121,12 +121,12 @@ eachEngine("the ends of transactions and sessions move objects by the table", as
     for (const [name, [act, next]] of Object.entries(ends)) {
       const { session, leaf, end } = await place(engine, standing);
       await act(session);
-      assertEquals(inspect(leaf).status, told(next), `${name} of ${standing}`);
+      assertEquals(inspect(leaf).state, told(next), `${name} of ${standing}`);
       await end();
       const closed = MOVES.close[next] ?? next;
       // Closing a session rolls back what is open.
       const last = next === "deleted" ? MOVES.close[MOVES.rollback.deleted!]! : closed;
-      assertEquals(inspect(leaf).status, told(last), `close after ${name} of ${standing}`);
+      assertEquals(inspect(leaf).state, told(last), `close after ${name} of ${standing}`);
     }
   }
 });
@@ -147,7 +147,7 @@ eachEngine("an object of another session is refused whatever it is asked", async
           "in another session",
         );
       }
-      assertEquals(inspect(leaf).status, told(standing));
+      assertEquals(inspect(leaf).state, told(standing));
     }
     await end();
   }
@@ -163,10 +163,10 @@ eachEngine("delete() while an object is being stored deletes it with the next fl
   assertThrows(() => session.expunge(leaf), InstanceStateError, "being stored");
   session.delete(leaf);
   await commit;
-  assertEquals([inspect(leaf).status, session.deleted], ["deleted", [leaf]]);
+  assertEquals([inspect(leaf).state, session.deleted], ["deleted", [leaf]]);
   assertEquals(await session.query(Leaf).count(), 1);
   await session.commit();
-  assertEquals([inspect(leaf).status, await session.query(Leaf).count()], ["detached", 0]);
+  assertEquals([inspect(leaf).state, await session.query(Leaf).count()], ["detached", 0]);
 });
 
 eachEngine("what is let go of inside a transaction stays so when it is undone", async (context) => {
@@ -187,7 +187,7 @@ eachEngine("what is let go of inside a transaction stays so when it is undone", 
     session.add(fresh);
     await session.flush();
     for (const leaf of [kept, gone, fresh]) session.expunge(leaf);
-    assertEquals([kept, gone, fresh].map((leaf) => inspect(leaf).status), [
+    assertEquals([kept, gone, fresh].map((leaf) => inspect(leaf).state), [
       "detached",
       "detached",
       "detached",
@@ -196,7 +196,7 @@ eachEngine("what is let go of inside a transaction stays so when it is undone", 
     await tx.rollback();
   });
   // The row of the new one was never there.
-  assertEquals([kept, gone, fresh].map((leaf) => inspect(leaf).status), [
+  assertEquals([kept, gone, fresh].map((leaf) => inspect(leaf).state), [
     "detached",
     "detached",
     "transient",

@@ -239,7 +239,7 @@ eachEngine(
     const added = new Book({ title: "Added" });
     ada.books.push(added);
     await other.commit();
-    assertEquals([added.authorId, inspect(added).status], [ada.id, "persistent"]);
+    assertEquals([added.authorId, inspect(added).state], [ada.id, "persistent"]);
     assertEquals(await other.query(Book).count(), 2);
   },
 );
@@ -266,7 +266,7 @@ eachEngine(
 
     session.delete(all[1]!);
     await assertRejects(() => session.commit(), StaleDataError);
-    assertEquals(inspect(all[1]!).status, "persistent");
+    assertEquals(inspect(all[1]!).state, "persistent");
   },
 );
 
@@ -320,7 +320,7 @@ eachEngine(
     for (const object of [book.author as Author, book, review]) session.delete(object);
     assertEquals(session.deleted.length, 3);
     await session.commit();
-    for (const object of [book, review]) assertEquals(inspect(object).status, "detached");
+    for (const object of [book, review]) assertEquals(inspect(object).state, "detached");
     assertEquals(await session.query(Review).count() + await session.query(Book).count(), 0);
   },
 );
@@ -346,7 +346,7 @@ eachEngine("delete() of a pending object forgets it; of others it refuses", asyn
   const pending = new Author({ name: "Pending" });
   session.add(pending);
   session.delete(pending);
-  assertEquals([inspect(pending).status, session.new.length], ["transient", 0]);
+  assertEquals([inspect(pending).state, session.new.length], ["transient", 0]);
   assertEquals(await sent(engine, () => session.commit()), []);
   assertThrows(
     () => session.delete(new Author({ name: "Transient" })),

@@ -42,7 +42,7 @@ eachEngine("The tour runs as it is written", async ({ target, engineName, test }
     const ada = new Author({ name: "Ada", books: [new Book({ title: "Notes", price: "9.50" })] });
     session.add(ada);
     await session.commit();
-    assertEquals(inspect(ada).status, "persistent");
+    assertEquals(inspect(ada).state, "persistent");
     ada.name = "Ada Lovelace";
     await session.commit();
 

@@ -218,7 +218,7 @@ scenarios("cascade: collections that own their members", ENTITIES, (scenario) =>
     await session.commit();
     user.orders = [kept, order("new")];
     await session.commit();
-    assertEquals(inspect(dropped).status, "detached");
+    assertEquals(inspect(dropped).state, "detached");
     const texts = session.query(Order).orderBy((o) => o.id.asc()).select((o) => o.text);
     assertEquals(await texts.all(), ["kept", "new"]);
   });
@@ -283,10 +283,10 @@ scenarios("cascade: collections that own their members", ENTITIES, (scenario) =>
       const fresh = order("1");
       members(user.orders).push(fresh);
       await session.flush();
-      assertEquals(inspect(fresh).status, "persistent");
+      assertEquals(inspect(fresh).state, "persistent");
       members(user.orders).pop();
       await session.flush();
-      assertEquals(inspect(fresh).status, "deleted");
+      assertEquals(inspect(fresh).state, "deleted");
     });
     assertEquals(await counts(session, User, Order), [1, 0]);
   });
@@ -390,7 +390,7 @@ scenarios("cascade: collections that own their members", ENTITIES, (scenario) =>
       members(n1.children).pop();
       await session.commit();
       assertEquals(await counts(session, Node), [2]);
-      assertEquals([inspect(n3).status, inspect(n4).status], ["detached", "detached"]);
+      assertEquals([inspect(n3).state, inspect(n4).state], ["detached", "detached"]);
     },
   );
 
@@ -417,7 +417,7 @@ scenarios("cascade: collections that own their members", ENTITIES, (scenario) =>
     const old = user.profile as Profile;
     user.profile = new Profile({ bio: "new" });
     await session.commit();
-    assertEquals(inspect(old).status, "detached");
+    assertEquals(inspect(old).state, "detached");
     assertEquals(await session.query(Profile).select((p) => p.bio).all(), ["new"]);
     user.profile = null;
     await session.commit();
@@ -476,7 +476,7 @@ scenarios("cascade: collections that own their members", ENTITIES, (scenario) =>
       customer.seller = null;
       await session.commit();
       assertEquals(members(seller.customers), []);
-      assertEquals([inspect(customer).status, await session.query(Customer).count()], [
+      assertEquals([inspect(customer).state, await session.query(Customer).count()], [
         "detached",
         0,
       ]);
@@ -555,7 +555,7 @@ scenarios("cascade: what is only saved along, or only deleted along", ENTITIES, 
     members(user.invoices).shift();
     session.delete(user);
     await session.commit();
-    assertEquals([inspect(taken).status, taken.userId], ["persistent", null]);
+    assertEquals([inspect(taken).state, taken.userId], ["persistent", null]);
     assertEquals(await session.query(Invoice).select((i) => i.text).all(), ["1"]);
   });
 
@@ -656,7 +656,7 @@ scenarios("cascade: what is only saved along, or only deleted along", ENTITIES, 
     session.add(user);
     await session.commit();
     const home = new Address({ email: "a", user });
-    assertEquals([session.new, inspect(home).status], [[], "transient"]);
+    assertEquals([session.new, inspect(home).state], [[], "transient"]);
     await session.commit();
     assertEquals(await counts(session, Address), [0]);
     session.add(home);
@@ -737,7 +737,7 @@ scenarios("cascade: what is only saved along, or only deleted along", ENTITIES, 
       const user = jack({ addresses: [address("mine"), theirs] });
       assertThrows(() => session.add(user), InstanceStateError, "in another session");
       assertEquals(session.new, []);
-      assertEquals(inspect(user).status, "transient");
+      assertEquals(inspect(user).state, "transient");
     },
   );
 
@@ -767,7 +767,7 @@ scenarios("cascade: what is only saved along, or only deleted along", ENTITIES, 
         session.begin(async () => {
           orders.pop();
           await session.flush();
-          assertEquals(inspect(o2).status, "deleted");
+          assertEquals(inspect(o2).state, "deleted");
           session.delete(user);
           await session.flush();
           throw new Error("undone");
@@ -776,7 +776,7 @@ scenarios("cascade: what is only saved along, or only deleted along", ENTITIES, 
       "undone",
     );
     assertEquals(orders, [o1, o2]);
-    assertEquals([inspect(user).status, inspect(o2).status], ["persistent", "persistent"]);
+    assertEquals([inspect(user).state, inspect(o2).state], ["persistent", "persistent"]);
     orders.pop();
     await session.commit();
     assertEquals(await counts(session, Order), [1]);

@@ -667,7 +667,7 @@ scenarios("cycles: rings of classes", ENTITIES, (scenario) => {
     session.delete(left);
     session.delete(right);
     await session.commit();
-    assertEquals(inspect(left).status, "detached");
+    assertEquals(inspect(left).state, "detached");
   });
 
   scenario("a new ring is hung into one that was stored before", async ({ session }) => {
@@ -767,7 +767,7 @@ scenarios("cycles: rings of classes", ENTITIES, (scenario) => {
         await sent(engine, () => assertRejects(() => session.commit(), InputError, "people.name")),
         [],
       );
-      assertEquals([inspect(person).status, inspect(ball).status], ["transient", "transient"]);
+      assertEquals([inspect(person).state, inspect(ball).state], ["transient", "transient"]);
       assertEquals<unknown>([person.id, ball.id, ball.personId], [undefined, undefined, undefined]);
       person.name = "p";
       session.add(person);

@@ -445,7 +445,7 @@ scenarios("many to many: both sides", ENTITIES, (scenario) => {
       "undone",
     );
     assertEquals([members(one.words), members(w1.items), members(w2.items)], [[w1], [one], []]);
-    assertEquals([inspect(w2).status, await links(session)], ["persistent", 1]);
+    assertEquals([inspect(w2).state, await links(session)], ["persistent", 1]);
     one.words = [w2];
     await session.commit();
     assertEquals([members(w1.items), members(w2.items)], [[], [one]]);
@@ -537,7 +537,7 @@ scenarios("many to many: tables between with more in them", ENTITIES, (scenario)
         l.position
       );
       assertEquals(await stored.all(), [3, 4]);
-      assertEquals(inspect(line).status, "detached");
+      assertEquals(inspect(line).state, "detached");
       assertEquals(members(p1.lines).map((l) => l.position), [3]);
       members(order.lines).pop();
       await session.commit();

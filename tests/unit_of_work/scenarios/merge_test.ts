@@ -119,7 +119,7 @@ scenarios("merge: new objects", ENTITIES, (scenario) => {
     const given = new User({ id: 7, name: "fred" });
     const merged = await session.merge(given);
     assert(merged !== given);
-    assertEquals([inspect(merged).status, inspect(given).status], ["pending", "transient"]);
+    assertEquals([inspect(merged).state, inspect(given).state], ["pending", "transient"]);
     await session.commit();
     assertEquals((await session.getOrFail(User, 7)).name, "fred");
     assertStrictEquals(await session.get(User, 7), merged);
@@ -192,7 +192,7 @@ scenarios("merge: objects that have a row", ENTITIES, (scenario) => {
     await session.commit();
     await using other = engine.session();
     const merged = await other.merge(new User({ id: 7, name: "fred jones" }));
-    assertEquals([inspect(merged).status, other.dirty], ["persistent", [merged]]);
+    assertEquals([inspect(merged).state, other.dirty], ["persistent", [merged]]);
     await other.commit();
     assertEquals(await other.query(User).select((u) => u.name).all(), ["fred jones"]);
   });
@@ -471,7 +471,7 @@ scenarios("merge: what cannot be merged, and versions", ENTITIES, (scenario) => 
     await using other = engine.session();
     await other.bulkDelete(Note, [1]);
     const merged = await other.merge(note);
-    assertEquals(inspect(merged).status, "pending");
+    assertEquals(inspect(merged).state, "pending");
     await other.commit();
     assertEquals(await other.query(Note).select((n) => n.data).all(), ["kept"]);
   });

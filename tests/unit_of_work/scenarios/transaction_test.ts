@@ -66,13 +66,13 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
     const user = ed("a");
     session.add(user);
     await session.rollback();
-    assertEquals([inspect(user).status, session.new], ["transient", []]);
+    assertEquals([inspect(user).state, session.new], ["transient", []]);
     await using tx = await session.begin();
     session.add(user);
     await session.flush();
-    assertEquals(inspect(user).status, "persistent");
+    assertEquals(inspect(user).state, "persistent");
     await tx.rollback();
-    assertEquals<unknown>([inspect(user).status, user.id], ["transient", undefined]);
+    assertEquals<unknown>([inspect(user).state, user.id], ["transient", undefined]);
     assertEquals(await session.query(User).count(), 0);
     session.add(user);
     await session.commit();
@@ -85,7 +85,7 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
     await session.commit();
     session.add(fresh);
     await session.rollback();
-    assertEquals([inspect(before).status, inspect(fresh).status], ["persistent", "transient"]);
+    assertEquals([inspect(before).state, inspect(fresh).state], ["persistent", "transient"]);
   });
 
   scenario("a deletion, with all that goes along", async ({ session }) => {
@@ -98,10 +98,10 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
       session.delete(user);
       assertEquals(session.deleted.length, 2);
       if (flush) await session.flush();
-      assertEquals(inspect(address!).status, "deleted");
+      assertEquals(inspect(address!).state, "deleted");
       await tx.rollback();
       assertEquals([session.deleted, members(user.addresses)], [[], [address]]);
-      assertEquals([inspect(user).status, inspect(address!).status], ["persistent", "persistent"]);
+      assertEquals([inspect(user).state, inspect(address!).state], ["persistent", "persistent"]);
       assertStrictEquals(await session.get(User, user.id), user);
     }
   });
@@ -127,7 +127,7 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
     session.delete(user);
     await session.commit();
     await session.rollback();
-    assertEquals([inspect(user).status, await session.query(User).count()], ["detached", 0]);
+    assertEquals([inspect(user).state, await session.query(User).count()], ["detached", 0]);
     const id = user.id;
     assertEquals(await session.get(User, id), undefined);
   });
@@ -142,7 +142,7 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
         await session.flush();
         undone();
       }), Undone);
-    assertEquals<unknown>([inspect(user).status, user.id], ["transient", undefined]);
+    assertEquals<unknown>([inspect(user).state, user.id], ["transient", undefined]);
     session.add(user);
     await session.commit();
     assertEquals(await session.query(Address).count(), 1);
@@ -156,7 +156,7 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
       await session.flush();
       session.delete(user);
     });
-    assertEquals([inspect(user).status, await session.query(User).count()], ["detached", 0]);
+    assertEquals([inspect(user).state, await session.query(User).count()], ["detached", 0]);
   });
 
   scenario("objects that were read in it stay, as they are stored", async ({ session, engine }) => {
@@ -199,7 +199,7 @@ scenarios("transaction: what a rollback takes back", ENTITIES, (scenario) => {
     session.add(later);
     await session.flush();
     await tx.rollback();
-    assertEquals([inspect(pending).status, inspect(later).status], ["transient", "transient"]);
+    assertEquals([inspect(pending).state, inspect(later).state], ["transient", "transient"]);
   });
 });
 
@@ -217,7 +217,7 @@ scenarios("transaction: failures and how to go on", ENTITIES, (scenario) => {
       address!.email = "foober";
       session.add(clash);
       await assertRejects(() => session.commit(), UniqueViolationError);
-      assertEquals([inspect(clash).status, session.new], ["transient", []]);
+      assertEquals([inspect(clash).state, session.new], ["transient", []]);
       assertEquals([user.name, address!.email], ["ed", "foo"]);
       assertStrictEquals(await session.get(User, 1), user);
       user.name = "edward";
@@ -238,7 +238,7 @@ scenarios("transaction: failures and how to go on", ENTITIES, (scenario) => {
       user.name = "edward";
       address!.email = "foober";
       await assertRejects(() => tx.savepoint(() => session.add(clash)), UniqueViolationError);
-      assertEquals([inspect(clash).status, user.name], ["transient", "edward"]);
+      assertEquals([inspect(clash).state, user.name], ["transient", "edward"]);
       assertEquals(await session.query(User).select((u) => u.name).all(), ["edward"]);
     });
     const found = await session.query(User).selectin("addresses").one();
@@ -280,7 +280,7 @@ scenarios("transaction: failures and how to go on", ENTITIES, (scenario) => {
       user.name = "changed";
       session.delete(user);
       await tx.rollback();
-      assertEquals([inspect(late).status, inspect(user).status], ["transient", "persistent"]);
+      assertEquals([inspect(late).state, inspect(user).state], ["transient", "persistent"]);
       assertEquals([user.name, session.new, session.deleted], ["u1", [], []]);
     },
   );
@@ -384,7 +384,7 @@ scenarios("transaction: failures and how to go on", ENTITIES, (scenario) => {
       const user = ed();
       session.add(user);
       await assertRejects(() => session.commit(), Undone);
-      assertEquals(inspect(user).status, "transient");
+      assertEquals(inspect(user).state, "transient");
       failing = false;
       session.add(user);
       session.add(new User({ name: "fred" }));
@@ -392,7 +392,7 @@ scenarios("transaction: failures and how to go on", ENTITIES, (scenario) => {
       failing = true;
       session.delete(user);
       await assertRejects(() => session.commit(), Undone);
-      assertEquals([inspect(user).status, session.deleted], ["persistent", []]);
+      assertEquals([inspect(user).state, session.deleted], ["persistent", []]);
       failing = false;
       session.delete(user);
       await session.commit();
@@ -446,17 +446,17 @@ scenarios("transaction: savepoints", ENTITIES, (scenario) => {
     await session.commit();
     await session.begin(async (tx) => {
       await tx.savepoint(() => session.delete(u1));
-      assertEquals(inspect(u1).status, "deleted");
+      assertEquals(inspect(u1).state, "deleted");
       await assertRejects(() =>
         tx.savepoint(async () => {
           session.delete(u2);
           await session.flush();
           undone();
         }), Undone);
-      assertEquals(inspect(u2).status, "persistent");
-      assertEquals(members(u2.addresses).map((a) => inspect(a).status), ["persistent"]);
+      assertEquals(inspect(u2).state, "persistent");
+      assertEquals(members(u2.addresses).map((a) => inspect(a).state), ["persistent"]);
     });
-    assertEquals(inspect(u1).status, "detached");
+    assertEquals(inspect(u1).state, "detached");
     assertEquals(await session.query(Address).select((a) => a.email).all(), ["b"]);
   });
 
@@ -481,7 +481,7 @@ scenarios("transaction: savepoints", ENTITIES, (scenario) => {
             undone();
           }), Undone);
         assertEquals(members(user.addresses).map((a) => a.email), ["foo", "bar"]);
-        assertEquals(inspect(jack).status, "transient");
+        assertEquals(inspect(jack).state, "transient");
         await tx.savepoint(() => session.add(jack));
       });
       const found = await session.query(User).orderBy((u) => u.id.asc()).selectin("addresses")
@@ -555,7 +555,7 @@ scenarios("transaction: savepoints", ENTITIES, (scenario) => {
         const attempt = tx.savepoint(() => session.add(user));
         if (name === null) await assertRejects(() => attempt, InputError);
         else await attempt;
-        assertEquals(inspect(user).status, name === null ? "transient" : "persistent", `${i}`);
+        assertEquals(inspect(user).state, name === null ? "transient" : "persistent", `${i}`);
       }
     });
     assertEquals(await session.query(User).count(), 2);
@@ -571,7 +571,7 @@ scenarios("transaction: savepoints", ENTITIES, (scenario) => {
           session.expunge(user);
           undone();
         }), Undone);
-      assertEquals(inspect(user).status, "detached");
+      assertEquals(inspect(user).state, "detached");
       const again = await session.getOrFail(User, user.id);
       assert(again !== user);
     });
@@ -601,7 +601,7 @@ scenarios("transaction: keys that change, and a rollback", ENTITIES, (scenario) 
     await tx.rollback();
     assertEquals([u1.name, u2.name, u3.name], ["u1", "u2", "u3"]);
     for (const each of [u1, u2, u3]) {
-      assertEquals(inspect(each).status, "persistent");
+      assertEquals(inspect(each).state, "persistent");
       assertStrictEquals(await session.get(Name, each.name), each);
     }
     assertEquals(await session.query(Name).count(), 3);
@@ -641,7 +641,7 @@ scenarios("transaction: keys that change, and a rollback", ENTITIES, (scenario) 
           assertStrictEquals(await session.get(Name, "u1"), fresh);
           undone();
         }), Undone);
-      assertEquals([inspect(old).status, inspect(fresh).status], ["persistent", "transient"]);
+      assertEquals([inspect(old).state, inspect(fresh).state], ["persistent", "transient"]);
       assertStrictEquals(await session.get(Name, "u1"), old);
       old.note = "changed";
       await session.commit();
@@ -667,8 +667,8 @@ scenarios("transaction: keys that change, and a rollback", ENTITIES, (scenario) 
           undone();
         }), Undone);
       assertStrictEquals(await session.get(Name, "u1"), old);
-      assertEquals([inspect(old).status, old.note], ["persistent", "old"]);
-      assert(inspect(other!).status !== "persistent", inspect(other!).status);
+      assertEquals([inspect(old).state, old.note], ["persistent", "old"]);
+      assert(inspect(other!).state !== "persistent", inspect(other!).state);
     },
   );
 
@@ -697,6 +697,6 @@ scenarios("transaction: keys that change, and a rollback", ENTITIES, (scenario) 
     }
     session.delete(name);
     await session.commit();
-    assertEquals([inspect(name).status, await session.query(Name).count()], ["detached", 0]);
+    assertEquals([inspect(name).state, await session.query(Name).count()], ["detached", 0]);
   });
 });

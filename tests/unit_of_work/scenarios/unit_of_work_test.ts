@@ -593,7 +593,7 @@ scenarios("unit of work: parents and children", ENTITIES, (scenario) => {
     await session.commit();
     session.delete(user);
     await session.commit();
-    assertEquals([inspect(badge).status, badge.userId], ["persistent", null]);
+    assertEquals([inspect(badge).state, badge.userId], ["persistent", null]);
     await using other = engine.session();
     assertEquals((await other.query(Badge).one()).userId, null);
     assertEquals(await sent(engine, () => session.commit()), []);
@@ -716,13 +716,13 @@ scenarios("unit of work: parents and children", ENTITIES, (scenario) => {
     const user = await other.query(User).one();
     other.delete(user);
     await assertRejects(() => other.commit(), ForeignKeyViolationError);
-    assertEquals(inspect(user).status, "persistent");
+    assertEquals(inspect(user).state, "persistent");
     assertEquals(other.deleted, []);
     const [address] = (await other.load([user], "addresses"))[0]!.addresses;
     other.delete(user);
     address!.email = "new";
     await assertRejects(() => other.commit(), Error);
-    assertEquals([inspect(user).status, address!.email], ["persistent", "a"]);
+    assertEquals([inspect(user).state, address!.email], ["persistent", "a"]);
   });
 
   scenario("an existing child is put into a new parent, whoever makes its key", async (context) => {
@@ -903,17 +903,17 @@ scenarios("unit of work: rows that are replaced or gone", ENTITIES, (scenario) =
         session.begin(async () => {
           session.delete(shelf);
           assertEquals((await sent(engine, () => session.flush())).length, 1);
-          assertEquals([inspect(inner).status, inspect(outer).status], ["deleted", "deleted"]);
+          assertEquals([inspect(inner).state, inspect(outer).state], ["deleted", "deleted"]);
           throw new Error("undone");
         }),
       Error,
       "undone",
     );
-    assertEquals([inspect(inner).status, inspect(outer).status], ["persistent", "persistent"]);
+    assertEquals([inspect(inner).state, inspect(outer).state], ["persistent", "persistent"]);
     assertStrictEquals(await session.get(Box, inner.id), inner);
     session.delete(shelf);
     await session.commit();
-    assertEquals([inspect(inner).status, inspect(outer).status], ["detached", "detached"]);
+    assertEquals([inspect(inner).state, inspect(outer).state], ["detached", "detached"]);
     assertEquals(await session.get(Box, inner.id), undefined);
   });
 
@@ -1063,7 +1063,7 @@ scenarios("unit of work: rows that are replaced or gone", ENTITIES, (scenario) =
     await session.commit();
     session.delete(group);
     await session.commit();
-    assertEquals(inspect(member).status, "detached");
+    assertEquals(inspect(member).state, "detached");
     human.name = "new";
     await session.commit();
     session.delete(human);
@@ -1176,7 +1176,7 @@ scenarios("unit of work: rows that are replaced or gone", ENTITIES, (scenario) =
         const address = new Address({ email: "a", userId: 123 });
         session.add(address);
         await assertRejects(() => session.commit(), ForeignKeyViolationError);
-        assertEquals<unknown>([inspect(address).status, address.id], ["transient", undefined]);
+        assertEquals<unknown>([inspect(address).state, address.id], ["transient", undefined]);
         assertEquals(engine.pool.status().checkedOut, 0);
         address.userId = null;
         session.add(address);

@@ -122,7 +122,7 @@ scenarios("versioning: updates and deletes", ENTITIES, (scenario) => {
       session.delete(f2);
       const error = await assertRejects(() => session.commit(), StaleDataError);
       assert(error.message.includes(`Foo ${f1.id}`) && !error.message.includes(`Foo ${f2.id}`));
-      assertEquals([inspect(f1).status, inspect(f2).status], ["persistent", "persistent"]);
+      assertEquals([inspect(f1).state, inspect(f2).state], ["persistent", "persistent"]);
       assertEquals(await session.query(Foo).count(), 2);
     },
   );
