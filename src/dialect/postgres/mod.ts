@@ -7,19 +7,4 @@
 
 export { postgresDriver } from "./driver.ts";
 export type { PostgresConfig, PostgresTls, TlsMode, WireProtocol } from "./options.ts";
-export type {
-  BeginOptions,
-  CallOptions,
-  DialectName,
-  Driver,
-  DriverColumn,
-  DriverConnection,
-  DriverCursor,
-  DriverResult,
-  DriverStatement,
-  Isolation,
-  PoolKind,
-  TransactionStatus,
-  WireRow,
-  WireValue,
-} from "../driver.ts";
+export type * from "../driver.ts";

@@ -5,19 +5,4 @@
  */
 
 export { type SqliteConfig, sqliteDriver } from "./driver.ts";
-export type {
-  BeginOptions,
-  CallOptions,
-  DialectName,
-  Driver,
-  DriverColumn,
-  DriverConnection,
-  DriverCursor,
-  DriverResult,
-  DriverStatement,
-  Isolation,
-  PoolKind,
-  TransactionStatus,
-  WireRow,
-  WireValue,
-} from "../driver.ts";
+export type * from "../driver.ts";
