@@ -13,35 +13,18 @@ import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import { flush, keepRelations } from "./flush.ts";
 import type { StatementRunner } from "./flush_target.ts";
-import { type FlushInput, type FlushPlan, planFlush } from "./flush_plan.ts";
+import { type FlushPlan, planFlush } from "./flush_plan.ts";
 import { type Committed, Hooks } from "./hooks.ts";
 import { IdentityMap } from "./identity_map.ts";
 import { Journal, type Note, stateOf } from "./journal.ts";
-import {
-  inStep,
-  type Link,
-  linksOf,
-  membersOf,
-  type RelationChange,
-  relationsOf,
-  visitRelations,
-} from "./links.ts";
-import { cascaded, leaving, orphansOf } from "./cascade.ts";
+import { inStep, membersOf, visitRelations } from "./links.ts";
+import { cascaded, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
-import { Memberships } from "./membership.ts";
+import { type Picture, takePicture } from "./picture.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
 import { revert } from "./revert.ts";
 import { move, nextOf, type Request, type Standing, type Step } from "./states.ts";
 import { type Followers, followRows } from "./statements.ts";
-
-/** What the objects of a session look like at one moment. */
-interface Picture {
-  readonly changed: FlushInput["changed"][number][];
-  readonly changes: RelationChange[];
-  readonly links: Link[];
-  readonly memberships: Memberships;
-  readonly relations: Map<object, Map<string, unknown>>;
-}
 
 /** The objects of one session. */
 export class UnitOfWork {
@@ -207,47 +190,16 @@ export class UnitOfWork {
 
   /** Looks at all objects once. With `join`, new objects found over relations become pending. */
   #picture({ join }: { join: boolean }): Picture {
-    const relations: Picture["relations"] = new Map();
-    const changed: Picture["changed"] = [];
-    const changes: RelationChange[] = [];
-    const queue = [...this.#pending];
-    const visitor = {
-      reached: (object: object) => {
-        if (!join || (this.#deleted.has(object) && !this.#alongside.has(object))) return;
-        if (this.#join(object)) queue.push(object);
+    return takePicture({
+      identityMap: this.identityMap,
+      registry: this.#registry,
+      pending: this.#pending,
+      deleted: this.#deleted,
+      joins: (object) => {
+        if (!join || (this.#deleted.has(object) && !this.#alongside.has(object))) return false;
+        return this.#join(object);
       },
-      changed: (change: RelationChange) => changes.push(change),
-    };
-    this.identityMap.forEach((object) => {
-      const state = stateOf(object);
-      if (this.#deleted.size > 0 && this.#deleted.has(object)) {
-        changes.push(...leaving(object, state));
-        return;
-      }
-      const columns = state.shape!.changes(object, state.row!);
-      if (columns !== null) changed.push({ object, state, columns });
-      if (state.related === undefined || inStep(object, state.mapper, state.related)) return;
-      relations.set(object, relationsOf(object, state.mapper));
-      visitRelations(object, state.mapper, state, visitor);
     });
-    for (let i = 0; i < queue.length; i++) {
-      const object = queue[i]!;
-      const mapper = this.#registry.mapperOf(object);
-      const related = relationsOf(object, mapper);
-      if (related.size === 0) continue;
-      relations.set(object, related);
-      visitRelations(object, mapper, undefined, visitor);
-    }
-    const links: Link[] = [];
-    const memberships = new Memberships();
-    for (const change of changes) {
-      if (change.relation.kind === "manyToMany") memberships.note(change, this.#deleted);
-      for (const link of linksOf(change)) {
-        // The key of a row that goes is of no interest any more.
-        if (!this.#deleted.has(link.child)) links.push(link);
-      }
-    }
-    return { changed, changes, links, memberships, relations };
   }
 
   /** The picture of a flush: both sides of relations in step, orphans marked for deletion. */
