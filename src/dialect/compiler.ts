@@ -1,6 +1,6 @@
 /**
- * Statement → text and parameters: the spelling both databases share. A dialect's compiler
- * extends it with what differs.
+ * Statement → text and parameters: the spelling both databases share, its expressions by
+ * `expression_compiler.ts`. A dialect's compiler extends it with what differs.
  *
  * A SELECT's parts are spelled before its FROM clause, since a column behind a to-one relation
  * asks for a join; placeholders are numbered, so their order in the text is free.
@@ -10,37 +10,19 @@
 
 import { InputError, UsageError } from "../errors.ts";
 import { quoteIdentifier, quoteTable } from "../sql/identifier.ts";
-import {
-  type AggregateNode,
-  type BinaryNode,
-  type CteNode,
-  type FrameBound,
-  type FunctionNode,
-  type InNode,
-  type InsertNode,
-  type LikeNode,
-  type LogicalNode,
-  type Node,
-  type NotNode,
-  type OrderNode,
-  type QueryNode,
-  type SelectNode,
-  type Source,
-  type TableSource,
-  typeOf,
-  type ValueNode,
-  type WindowNode,
-  type WriteNode,
+import type {
+  CteNode,
+  InsertNode,
+  Node,
+  QueryNode,
+  SelectNode,
+  Source,
+  TableSource,
+  WriteNode,
 } from "../sql/node.ts";
 import { describe } from "../sql/operand.ts";
-import { Parameter } from "../sql/parameter.ts";
-import type { SqlType, WireValue } from "../sql/wire.ts";
-import type { Dialect, ParameterSlot, PreparedStatement } from "./dialect.ts";
-import type { Aggregates, Functions, Spelling } from "./functions.ts";
-import { resolveType } from "./type_names.ts";
-
-/** How deep functions and subqueries may nest; deeper ones are refused rather than overflow a stack. */
-const DEPTH_LIMIT = 500;
+import type { PreparedStatement } from "./dialect.ts";
+import { ExpressionCompiler } from "./expression_compiler.ts";
 
 /** The sources of one SELECT. */
 interface Scope {
@@ -62,31 +44,12 @@ interface Join {
 const columnLists = new WeakMap<readonly Node[], string>();
 
 /** Spells one statement. Made anew for each: it holds the parameters and aliases. */
-export abstract class Compiler {
-  /** The values, in the order of their placeholders. */
-  protected readonly params: WireValue[] = [];
-  /** The dialect, for what it spells itself. */
-  protected readonly dialect: Dialect;
-  /** Its functions. */
-  protected abstract readonly functions: Functions;
-  /** Its aggregates. */
-  protected abstract readonly aggregates: Aggregates;
-  /** How deep conditions may nest: the database has to parse them. */
-  protected abstract readonly conditionDepth: number;
-  /** Longer chains of `and` and `or` are spelled as trees. */
-  protected readonly chainLength: number = Infinity;
-  readonly #slots: ParameterSlot[] = [];
+export abstract class Compiler extends ExpressionCompiler {
   readonly #ctes = new Map<CteNode, { readonly name: string; text: string }>();
   #scopes: Scope[] = [];
   #aliasCount = 0;
   #unfiltered: readonly string[] = [];
   #recursive = false;
-  #depth = 0;
-
-  /** A compiler spells one statement. */
-  constructor(dialect: Dialect) {
-    this.dialect = dialect;
-  }
 
   /** Spells the statement. */
   compile(statement: Node): PreparedStatement {
@@ -98,15 +61,9 @@ export abstract class Compiler {
         { hint: "Use bulkInsert() for many rows, and in() for many values" },
       );
     }
-    return this.#slots.length === 0 ? { text, params } : { text, params, slots: this.#slots };
+    return this.slots.length === 0 ? { text, params } : { text, params, slots: this.slots };
   }
 
-  /** The comparison operand of a column; SQLite casts types it keeps as text. */
-  protected abstract ordered(text: string, type: SqlType<unknown> | undefined): string;
-  /** `like`, with its escape character. */
-  protected abstract like(node: LikeNode): string;
-  /** What follows a sorted term to put nulls where every database has them. */
-  protected abstract nulls(node: OrderNode): string;
   /** `limit … offset …` of bound values. */
   protected abstract limit(limit: SelectNode["limit"], offset: SelectNode["offset"]): string;
   /** The row lock, or nothing where there are none; `of` names the table when there are several. */
@@ -117,42 +74,10 @@ export abstract class Compiler {
   protected abstract member(query: QueryNode): string;
   /** The word before a derived table that refers to what stands before it. */
   protected abstract lateral(): string;
-  /** A placeholder with the cast that says what type it has. */
-  protected abstract castValue(text: string, type: SqlType<unknown> | undefined): string;
   /** The value of a column in `insert` that was given none. */
   protected abstract defaultValue(): string;
   /** Refuses statements that change rows where the database takes none. */
   protected abstract checkCte(statement: QueryNode | WriteNode): void;
-  /** `$1` or `?1`. */
-  protected abstract placeholder(position: number): string;
-
-  /** Whether a function computes with its arguments, which then take their numeric form. */
-  protected computes(_node: FunctionNode | AggregateNode): boolean {
-    return true;
-  }
-
-  /** What becomes of a function's text. */
-  protected functionResult(text: string, _node: FunctionNode | AggregateNode): string {
-    return text;
-  }
-
-  /** Binds a value and gives its placeholder. */
-  protected bind(value: WireValue): string {
-    this.params.push(value);
-    return this.placeholder(this.params.length);
-  }
-
-  /** Binds what comes from the user: a value, or a parameter whose value comes later. */
-  protected bindWith(value: unknown, encode: (value: unknown) => WireValue): string {
-    if (!(value instanceof Parameter)) return this.bind(encode(value));
-    const { name, transform } = value;
-    this.#slots.push({
-      position: this.params.length,
-      name,
-      encode: transform === undefined ? encode : (given) => encode(transform(given)),
-    });
-    return this.bind(null);
-  }
 
   /** Spells a statement, or any other node. */
   protected statement(node: Node): string {
@@ -163,250 +88,16 @@ export abstract class Compiler {
       case "insert":
       case "update":
       case "delete":
-        return this.#write(node);
+        return this.write(node);
       default:
         return this.node(node);
     }
-  }
-
-  /** Spells any node. */
-  protected node(node: Node): string {
-    if (++this.#depth > DEPTH_LIMIT) {
-      throw new InputError(`The statement nests more than ${DEPTH_LIMIT} levels deep`, {
-        hint: "Use allOf() and anyOf() for many conditions, and in() for many values",
-      });
-    }
-    const text = this.#spell(node);
-    this.#depth--;
-    return text;
-  }
-
-  #spell(node: Node): string {
-    switch (node.kind) {
-      case "column":
-        return `${this.#sourceName(node.source)}.${quoteIdentifier(node.name)}`;
-      case "value":
-        return this.bindWith(node.value, (value) => this.wire({ ...node, value }));
-      case "wire":
-        return this.castValue(this.bind(node.wire), this.type(node));
-      case "binary":
-        return this.#binary(node);
-      case "logical":
-      case "not":
-        return this.#conditions(node);
-      case "nullTest":
-        return `${this.operand(node.term)} is ${node.negated ? "not " : ""}null`;
-      case "in":
-        return this.#in(node);
-      case "like":
-        return this.like(node);
-      case "function":
-        return this.functionResult(
-          this.functions[node.name](this.#args(node), node, this.#spelling(node.args)),
-          node,
-        );
-      case "aggregate":
-        return this.#aggregate(node);
-      case "case": {
-        const whens = node.whens.map(([when, then]) =>
-          ` when ${this.node(when)} then ${this.operand(then)}`
-        );
-        const otherwise = node.otherwise === undefined
-          ? ""
-          : ` else ${this.operand(node.otherwise)}`;
-        return `case${whens.join("")}${otherwise} end`;
-      }
-      case "typed":
-        return this.operand(node.term);
-      case "raw":
-        return node.parts.map((part) => typeof part === "string" ? part : this.node(part)).join("");
-      case "identifier":
-        return quoteIdentifier(node.name);
-      case "table":
-        return quoteTable(node);
-      case "derived":
-      case "cteSource":
-        return this.#sourceName(node);
-      case "exists":
-        return `exists (${this.query(node.select)})`;
-      case "scalar":
-        return `(${this.query(node.select)})`;
-      case "order":
-        return this.#order(node);
-      case "select":
-      case "compound":
-        return `(${this.query(node)})`;
-      case "insert":
-      case "update":
-      case "delete":
-        return `(${this.#write(node)})`;
-    }
-  }
-
-  /** Spells a node that stands beside an operator: in parentheses where need be, values cast. */
-  protected operand(node: Node): string {
-    switch (node.kind) {
-      case "binary":
-      case "nullTest":
-      case "in":
-      case "like":
-      case "not":
-      case "raw":
-      case "case":
-        return `(${this.node(node)})`;
-      case "value":
-        return this.castValue(this.node(node), this.type(node));
-      default:
-        return this.node(node);
-    }
-  }
-
-  /** The type of a node. */
-  protected type(node: Node): SqlType<unknown> | undefined {
-    const type = typeOf(node);
-    return type === undefined ? undefined : resolveType(type);
-  }
-
-  // --- conditions --------------------------------------------------------------------------------
-
-  #binary({ operator, left, right }: BinaryNode): string {
-    const type = this.type(left) ?? this.type(right);
-    // Beside a column the database knows the type of a placeholder by itself.
-    const side = (node: Node, other: Node): string =>
-      this.ordered(
-        node.kind === "value" && other.kind !== "value" && other.kind !== "raw"
-          ? this.node(node)
-          : this.operand(node),
-        type,
-      );
-    const text = side(left, right);
-    return `${text} ${operator} ${side(right, left)}`;
-  }
-
-  /** Without recursion: conditions nest as deep as the loops of a program that builds them. */
-  #conditions(root: LogicalNode | NotNode): string {
-    const stack: (string | Node)[] = [root];
-    let text = "";
-    let depth = 0;
-    while (stack.length > 0) {
-      const item = stack.pop()!;
-      if (typeof item === "string") {
-        text += item;
-        if (item === ")") depth--;
-        continue;
-      }
-      if (item.kind === "logical") {
-        stack.push(")");
-        this.#pushTerms(stack, item);
-        text += "(";
-        depth++;
-      } else if (item.kind === "not") {
-        stack.push(")", item.term);
-        text += "not (";
-        depth++;
-      } else text += item.kind === "raw" ? `(${this.node(item)})` : this.node(item);
-      if (depth > this.conditionDepth) {
-        throw new InputError(`The conditions nest more than ${this.conditionDepth} levels deep`, {
-          hint: "Use allOf() and anyOf() for many conditions, and in() for many values",
-        });
-      }
-    }
-    return text;
-  }
-
-  #pushTerms(stack: (string | Node)[], { operator, terms }: LogicalNode): void {
-    if (terms.length > this.chainLength) {
-      const half = terms.length >> 1;
-      stack.push({ kind: "logical", operator, terms: terms.slice(half) }, ` ${operator} `);
-      stack.push({ kind: "logical", operator, terms: terms.slice(0, half) });
-      return;
-    }
-    for (let i = terms.length - 1; i >= 0; i--) {
-      stack.push(terms[i]!);
-      if (i > 0) stack.push(` ${operator} `);
-    }
-  }
-
-  #in(node: InNode): string {
-    const term = this.operand(node.term);
-    const { list } = node;
-    if ("kind" in list) {
-      return `${term} ${node.negated ? "not in" : "in"} (${this.query(list)})`;
-    }
-    const cast = node.type === undefined
-      ? undefined
-      : resolveType(node.type).cast[this.dialect.name];
-    const encode = (values: unknown): WireValue =>
-      this.dialect.listParameter(
-        (values as readonly unknown[]).map((value) =>
-          this.wire({ kind: "value", value, type: node.type, label: node.label })
-        ),
-        cast,
-      );
-    this.bindWith("parameter" in list ? list.parameter : list, encode);
-    return this.dialect.inList(term, this.params.length, cast, node.negated);
-  }
-
-  // --- values ------------------------------------------------------------------------------------
-
-  /** The wire form of a bound value. */
-  protected wire({ value, type, label }: ValueNode): WireValue {
-    if (value === null) return null;
-    return type === undefined
-      ? this.untyped(value, label)
-      : resolveType(type).codec[this.dialect.name].encode(value, label);
-  }
-
-  /** Encodes a value whose type is known only from JavaScript. */
-  protected abstract untyped(value: unknown, label: string): WireValue;
-
-  #args(node: FunctionNode | AggregateNode): string[] {
-    if (!this.computes(node)) return node.args.map((arg) => this.operand(arg));
-    return node.args.map((arg) => this.ordered(this.operand(arg), this.type(arg)));
-  }
-
-  #spelling(args: readonly Node[]): Spelling {
-    return {
-      bind: (value) => this.bind(value),
-      typeName: (index) => this.type(args[index]!)?.name,
-    };
-  }
-
-  #aggregate(node: AggregateNode): string {
-    const order = node.orderBy.length === 0 ? "" : ` ${this.orderBy(node.orderBy)}`;
-    const args = this.#args(node);
-    let text = this.aggregates[node.name](args, order, node, this.#spelling(node.args));
-    if (node.filter !== undefined) text += ` filter (where ${this.node(node.filter)})`;
-    if (node.over !== undefined) text += ` over (${this.#window(node.over)})`;
-    return this.functionResult(text, node);
-  }
-
-  #window({ partitionBy, orderBy, frame }: WindowNode): string {
-    const parts: string[] = [];
-    if (partitionBy.length > 0) {
-      parts.push(`partition by ${partitionBy.map((by) => this.operand(by)).join(", ")}`);
-    }
-    if (orderBy.length > 0) parts.push(this.orderBy(orderBy));
-    if (frame !== undefined) {
-      parts.push(`${frame.mode} between ${bound(frame.from)} and ${bound(frame.to)}`);
-    }
-    return parts.join(" ");
-  }
-
-  /** `order by …`. */
-  protected orderBy(terms: readonly OrderNode[]): string {
-    return `order by ${terms.map((term) => this.#order(term)).join(", ")}`;
-  }
-
-  #order(node: OrderNode): string {
-    const term = this.ordered(this.operand(node.term), this.type(node.term));
-    return `${term}${node.descending ? " desc" : ""}${this.nulls(node)}`;
   }
 
   // --- queries -----------------------------------------------------------------------------------
 
   /** Spells a query; `named` gives its columns the names that derived tables have. */
-  protected query(query: QueryNode, named = false): string {
+  protected override query(query: QueryNode, named = false): string {
     if (query.kind === "select") return this.select(query, named);
     const operator = ` ${query.operator} `;
     return query.queries.map((member, i) =>
@@ -529,7 +220,7 @@ export abstract class Compiler {
   }
 
   /** Columns outside a FROM of ours, as in a hand-written statement, go by their table's name. */
-  #sourceName(source: Source): string {
+  protected override sourceName(source: Source): string {
     const root = rootOf(source);
     for (let i = this.#scopes.length - 1; i >= 0; i--) {
       const scope = this.#scopes[i]!;
@@ -601,7 +292,7 @@ export abstract class Compiler {
 
   // --- statements that change rows ---------------------------------------------------------------
 
-  #write(node: WriteNode): string {
+  protected override write(node: WriteNode): string {
     const unfiltered = this.#unfiltered;
     if (node.kind !== "insert" && node.unfiltered !== undefined) {
       this.#unfiltered = [...unfiltered, ...node.unfiltered];
@@ -692,22 +383,6 @@ function rootOf(source: Source): Source {
   let root = source;
   while (root.kind === "table" && root.via !== undefined) root = root.via.parent;
   return root;
-}
-
-function bound(given: FrameBound): string {
-  if (typeof given === "object") {
-    return "preceding" in given
-      ? `${Number(given.preceding)} preceding`
-      : `${Number(given.following)} following`;
-  }
-  switch (given) {
-    case "unboundedPreceding":
-      return "unbounded preceding";
-    case "unboundedFollowing":
-      return "unbounded following";
-    case "currentRow":
-      return "current row";
-  }
 }
 
 /** The wire form of a limit or offset. */
