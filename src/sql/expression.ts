@@ -8,19 +8,17 @@
 import { InputError } from "../errors.ts";
 import {
   type BinaryOperator,
-  columnsOf,
   type FunctionName,
   type HasNode,
-  type InNode,
   type LogicalNode,
   type Node,
   nodeIn,
   nodeOf,
   type OrderNode,
-  type QueryNode,
   typeNameOf,
   typeOf,
 } from "./node.ts";
+import { inNode } from "./in_list.ts";
 import {
   argumentNode,
   call,
@@ -33,7 +31,6 @@ import {
   labelOf,
   operandNode,
 } from "./operand.ts";
-import { Parameter } from "./parameter.ts";
 import { likeNode, partNode } from "./pattern.ts";
 import type { TypeName, TypeNames, TypeRef } from "./wire.ts";
 
@@ -105,7 +102,7 @@ const UNITS: readonly DateUnit[] = [
 /**
  * Part of a statement, of value `T`. Columns of an entity are expressions; operators on them make
  * new ones. What a database lacks is refused with a `UsageError` of code `UNSUPPORTED` before
- * anything is sent; `src/sql/functions.ts` has the table of differences.
+ * anything is sent; the README has the table of differences.
  *
  * @example
  * ```ts
@@ -540,46 +537,6 @@ export function conditionNode(condition: unknown, where: string): Node {
     });
   }
   return node;
-}
-
-function inNode(term: Node, values: unknown, negated: boolean): InNode {
-  const label = labelOf(term);
-  const type = typeOf(term);
-  const node = nodeIn(values);
-  if (node?.kind === "select" || node?.kind === "compound") {
-    checkOneColumn(node, "in()");
-    return { kind: "in", term, list: node, type, label, negated };
-  }
-  if (values instanceof Parameter) {
-    const parameter = new Parameter(values.name, (list) => checkList(list, label));
-    return { kind: "in", term, list: { parameter }, type, label, negated };
-  }
-  return { kind: "in", term, list: checkList(values, label), type, label, negated };
-}
-
-/** Refuses a query of several columns where one value is wanted. */
-export function checkOneColumn(query: QueryNode, what: string): void {
-  const { length } = columnsOf(query);
-  if (length === 1) return;
-  throw new InputError(`${what} takes a query of one column, and this one has ${length}`, {
-    hint: "Add .select((a) => a.id)",
-  });
-}
-
-function checkList(values: unknown, label: string): readonly unknown[] {
-  if (!Array.isArray(values)) {
-    throw new InputError(`A list is expected for "${label}", found ${describe(values)}`, {
-      hint: "Pass an array of values, or a query of one column, to in()",
-    });
-  }
-  for (const value of values) {
-    if (value === null || value === undefined) {
-      throw new InputError(`The list for "${label}" contains ${String(value)}`, {
-        hint: "Leave it out and add .or(column.isNull()) where null should match",
-      });
-    }
-  }
-  return [...values];
 }
 
 function arithmetic<T>(name: FunctionName, left: Node, ...values: unknown[]): Expression<T> {

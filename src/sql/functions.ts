@@ -10,7 +10,6 @@
 
 import { InputError } from "../errors.ts";
 import {
-  checkOneColumn,
   type Condition,
   conditionNode,
   Expression,
@@ -18,7 +17,14 @@ import {
   type Subquery,
 } from "./expression.ts";
 import { type CaseNode, type Node, nodeIn, type QueryNode, typeOf } from "./node.ts";
-import { argumentNode, call, checkWord, describe, expressionIn } from "./operand.ts";
+import {
+  argumentNode,
+  call,
+  checkOneColumn,
+  checkWord,
+  describe,
+  expressionIn,
+} from "./operand.ts";
 import type { TypeRef } from "./wire.ts";
 
 /** A value or an expression of type `T`. */

@@ -7,11 +7,13 @@
 
 import { InputError } from "../errors.ts";
 import {
+  columnsOf,
   type FunctionName,
   type FunctionNode,
   type Node,
   nodeIn,
   type OrderNode,
+  type QueryNode,
   typeNameOf,
   typeOf,
 } from "./node.ts";
@@ -167,6 +169,15 @@ export function checkWord<W extends string>(what: string, value: unknown, words:
       typeof value === "string" ? "another string" : describe(value)
     }`,
   );
+}
+
+/** Refuses a query of several columns where one value is wanted. */
+export function checkOneColumn(query: QueryNode, what: string): void {
+  const { length } = columnsOf(query);
+  if (length === 1) return;
+  throw new InputError(`${what} takes a query of one column, and this one has ${length}`, {
+    hint: "Add .select((a) => a.id)",
+  });
 }
 
 /** A whole number within bounds. */
