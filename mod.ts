@@ -303,21 +303,16 @@ export type { RefFilter } from "./src/session/queries/filter_by.ts";
 export type { NullableSelection } from "./src/session/queries/selection.ts";
 export { jsonObject } from "./src/sql/json.ts";
 export type { RowOf, Selection } from "./src/sql/selection.ts";
+export { Delete, deleteFrom } from "./src/session/queries/delete.ts";
 export {
-  Delete,
-  deleteFrom,
   Insert,
   insert,
   InsertInto,
   type InsertRow,
   type InsertSource,
-  type SetValues,
-  Update,
-  update,
-  UpdateTable,
-  WriteStatement,
-  type Written,
-} from "./src/session/queries/write.ts";
+} from "./src/session/queries/insert.ts";
+export { type SetValues, Update, update, UpdateTable } from "./src/session/queries/update.ts";
+export { WriteStatement, type Written } from "./src/session/queries/write_statement.ts";
 export type { WriteRef } from "./src/session/queries/write_target.ts";
 
 // Schema: tables made from entities.
@@ -364,4 +359,4 @@ export type { Codec, SqlType } from "./src/sql/wire.ts";
 export type { RelationSpec } from "./src/mapper/relation.ts";
 export type { InstanceStatus } from "./src/mapper/instance_state.ts";
 export type { BulkRowOf, RequiredColumns } from "./src/session/bulk/types.ts";
-export type { InsertRowOf } from "./src/session/queries/write.ts";
+export type { InsertRowOf } from "./src/session/queries/insert.ts";
