@@ -3,6 +3,7 @@
 import { InputError, LockTimeoutError, StatementTimeoutError, UsageError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Link } from "./link.ts";
+import { withoutPrototype } from "../util/own.ts";
 
 /** How to take an advisory lock. */
 export interface AdvisoryLockOptions extends CallOptions {
@@ -91,7 +92,7 @@ export async function lockInTransaction(
       hint: "Begin one that may write: there is one at a time",
     });
   }
-  const { shared, noWait, signal, timeout } = options;
+  const { shared, noWait, signal, timeout } = withoutPrototype(options);
   const name = `pg_${noWait ? "try_" : ""}advisory_xact_lock${shared ? "_shared" : ""}`;
   const text = `select ${name}($1)${noWait ? "::int" : ""}`;
   const busy = (cause?: unknown) =>

@@ -3,6 +3,7 @@
 import { InputError } from "../errors.ts";
 import type { BeginOptions, CallOptions } from "../dialect/driver.ts";
 import { didYouMean } from "../util/nearest.ts";
+import { ownOptions, withoutPrototype } from "../util/own.ts";
 
 /**
  * What to do with a statement that is sent past an open transaction, from inside its function: fail
@@ -55,12 +56,12 @@ const escapes = ["throw", "warn", "allow"];
 const LONGEST_KEY = 200;
 
 /**
- * Checks how a transaction is to begin.
+ * Checks how a transaction is to begin, and gives the options on which nothing but its caller had a say.
  *
  * @throws {InputError} `INVALID_INPUT` for an unknown option or a value that makes no sense.
  */
-export function checkBeginOptions(options: TransactionOptions): BeginOptions {
-  for (const name of Object.keys(options)) {
+export function checkBeginOptions(given: TransactionOptions): TransactionOptions {
+  for (const name of Object.keys(given)) {
     if (beginOptions.includes(name)) continue;
     if (retryOptions.includes(name)) {
       throw new InputError(`The option "${name}" needs a function that can run again`, {
@@ -71,6 +72,7 @@ export function checkBeginOptions(options: TransactionOptions): BeginOptions {
       hint: didYouMean(name, [...beginOptions, ...retryOptions]),
     });
   }
+  const options = ownOptions(given, beginOptions);
   const { isolation, readOnly, deferrable, escape } = options;
   if (isolation !== undefined && !isolations.includes(isolation)) {
     throw new InputError("The isolation level is unknown", { hint: oneOf(isolations) });
@@ -86,7 +88,7 @@ export function checkBeginOptions(options: TransactionOptions): BeginOptions {
     }
   }
   if (options.idempotencyKey !== undefined) checkKey(options.idempotencyKey, readOnly);
-  return { isolation, readOnly, deferrable };
+  return options;
 }
 
 function checkKey(key: unknown, readOnly: boolean | undefined): void {
@@ -108,14 +110,14 @@ function checkKey(key: unknown, readOnly: boolean | undefined): void {
 export function splitRetryOptions(
   options: RetryOptions,
 ): { retries: number; retryDelay: number; each: TransactionOptions } {
-  const { retries = 0, retryDelay = 10, ...each } = options;
+  const { retries = 0, retryDelay = 10, ...each } = withoutPrototype(options);
   if (retries !== Infinity && (!Number.isSafeInteger(retries) || retries < 0)) {
     throw new InputError('The option "retries" of a transaction is a whole number from 0 up');
   }
   if (!Number.isFinite(retryDelay) || retryDelay < 0) {
     throw new InputError('The option "retryDelay" of a transaction is milliseconds, from 0 up');
   }
-  return { retries, retryDelay, each };
+  return { retries, retryDelay, each: withoutPrototype(each) };
 }
 
 function oneOf(names: readonly string[]): string {

@@ -182,16 +182,16 @@ export class Connection implements AsyncDisposable {
     return await this.hold(() => inTransaction(transaction, fn));
   }
 
-  async #begin(options: TransactionOptions, attempt: number | undefined): Promise<Transaction> {
+  async #begin(given: TransactionOptions, attempt: number | undefined): Promise<Transaction> {
     const link = this.#link;
-    const how = checkBeginOptions(options);
+    const options = checkBeginOptions(given);
     const { signal, timeout, idempotencyKey } = options;
     const transaction = this.#made(options, attempt);
     const { keys } = link.context;
     if (idempotencyKey !== undefined && link.transaction === undefined) {
       await keys.prepare((statement) => link.run(statement, { signal }));
     }
-    await link.begin(transaction, how, { signal, timeout }, attempt !== undefined);
+    await link.begin(transaction, options, { signal, timeout }, attempt !== undefined);
     link.escape = options.escape ?? link.context.escape;
     if (idempotencyKey === undefined) return transaction;
     try {
@@ -217,14 +217,14 @@ export class Connection implements AsyncDisposable {
    * @param attempt How often the function of a `begin()` has run, this time included; absent for a short
    * transaction of our own, whose place in the program nobody wants to know.
    */
-  async beginSoon(options: TransactionOptions = {}, attempt?: number): Promise<Transaction> {
+  async beginSoon(given: TransactionOptions = {}, attempt?: number): Promise<Transaction> {
     const link = this.#link;
+    const options = checkBeginOptions(given);
     if (link.context.dialect.name !== "postgres" || options.idempotencyKey !== undefined) {
       return await this.#begin(options, attempt);
     }
-    const how = checkBeginOptions(options);
     const transaction = this.#made(options, attempt);
-    link.beginSoon(transaction, how, attempt !== undefined);
+    link.beginSoon(transaction, options, attempt !== undefined);
     link.escape = options.escape ?? link.context.escape;
     return transaction;
   }

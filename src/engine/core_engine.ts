@@ -86,7 +86,7 @@ export class CoreEngine implements AsyncDisposable {
     this.#context = {
       dialect: this.dialect,
       events: this.#events,
-      call: settings.statementTimeout === 0 ? {} : { timeout: settings.statementTimeout },
+      call: { signal: undefined, timeout: settings.statementTimeout || undefined },
       showParams: settings.echo === "params",
       escape: settings.escape,
       watch: new TransactionWatch({

@@ -129,7 +129,12 @@ export class Link {
   limits(call: CallOptions | undefined): CallOptions {
     const standard = this.context.call;
     if (call === undefined) return standard;
-    return { signal: call.signal, timeout: call.timeout ?? standard.timeout };
+    // A value that was left out is no one else's: not read from a prototype that was written to
+    const timeout = Object.hasOwn(call, "timeout") ? call.timeout : undefined;
+    return {
+      signal: Object.hasOwn(call, "signal") ? call.signal : undefined,
+      timeout: timeout ?? standard.timeout,
+    };
   }
 
   /** Runs a statement. */

@@ -146,7 +146,7 @@ export function engineSettings(
       hint: "Pass them as in { poolSize: 5 }",
     });
   }
-  const given: Record<string, unknown> = {};
+  const given: Record<string, unknown> = { __proto__: null };
   for (const [name, value] of Object.entries(options ?? {})) {
     if (Object.hasOwn(checks, name)) {
       if (value === undefined) continue;

@@ -11,6 +11,7 @@ import type {
   DriverResult,
   DriverStatement,
 } from "../dialect/driver.ts";
+import { withoutPrototype } from "../util/own.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Link, OpenTransaction } from "./link.ts";
 import { RowDecoder } from "./result.ts";
@@ -63,7 +64,7 @@ export async function* streamWindows(
   statement: DriverStatement,
   options: StreamOptions = {},
 ): AsyncGenerator<DriverResult, void, void> {
-  const { window = DEFAULT_WINDOW, signal, timeout } = options;
+  const { window = DEFAULT_WINDOW, signal, timeout } = withoutPrototype(options);
   if (!Number.isSafeInteger(window) || window < 1) {
     throw new InputError(`A window of ${window} rows cannot be fetched`, {
       hint: "Pass a whole number from 1 up",

@@ -12,6 +12,7 @@ import { checkIdentifier } from "../sql/identifier.ts";
 import { type HasNode, nodeOf, type TableSource } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { didYouMean } from "../util/nearest.ts";
+import { withoutPrototype } from "../util/own.ts";
 import {
   columnRef,
   type DefinedColumn,
@@ -203,7 +204,8 @@ function compileClass(definition: Definition): new (init: unknown, row?: WireRow
 }
 
 /** Prepares declarations. */
-function define(table: string, fields: Fields, options: AnyEntityOptions): Definition {
+function define(table: string, fields: Fields, given: AnyEntityOptions): Definition {
+  const options = withoutPrototype(given);
   checkOptions(`entity("${table}")`, options, OPTIONS);
   const { schema, name } = readTable(table);
   const { columns, groups, relations } = readFields(table, fields);

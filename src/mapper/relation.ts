@@ -5,6 +5,8 @@
  * @module
  */
 
+import { withoutPrototype } from "../util/own.ts";
+
 declare const types: unique symbol;
 
 /** How many objects a relation leads to. */
@@ -100,7 +102,7 @@ export function hasMany<E>(
   by: string | readonly string[],
   options: ManyOptions = {},
 ): Relation<"many", E> {
-  return new Relation({ kind: "hasMany", by: list(by), options });
+  return new Relation({ kind: "hasMany", by: list(by), options: withoutPrototype(options) });
 }
 
 /**
@@ -113,7 +115,7 @@ export function hasOne<E>(
   by: string | readonly string[],
   options: RelationOptions = {},
 ): Relation<"one", E | null> {
-  return new Relation({ kind: "hasOne", by: list(by), options });
+  return new Relation({ kind: "hasOne", by: list(by), options: withoutPrototype(options) });
 }
 
 /**
@@ -126,7 +128,7 @@ export function belongsTo<E>(
   by: string | readonly string[],
   options: RelationOptions = {},
 ): Relation<"one", E> {
-  return new Relation({ kind: "belongsTo", by: list(by), options });
+  return new Relation({ kind: "belongsTo", by: list(by), options: withoutPrototype(options) });
 }
 
 /**
@@ -163,5 +165,5 @@ export function manyToMany<E>(
   table: string,
   options: ManyToManyOptions = {},
 ): Relation<"many", E> {
-  return new Relation({ kind: "manyToMany", by: [table], options });
+  return new Relation({ kind: "manyToMany", by: [table], options: withoutPrototype(options) });
 }

@@ -40,6 +40,7 @@ import type {
   KindOf,
   SubclassInstance,
 } from "./types.ts";
+import { withoutPrototype } from "../util/own.ts";
 
 /** What `subclass()` returns: a class to extend. */
 export interface SubclassBase<B extends object, G extends Fields> extends HasNode {
@@ -183,8 +184,10 @@ function extend(
   kind: DefinedColumn,
   value: string,
   fields: Fields,
-  { table, key, ...options }: OwnOptions,
+  given: OwnOptions,
 ): Definition {
+  const { table, key, ...rest } = withoutPrototype(given);
+  const options = withoutPrototype(rest);
   const tableName = table ?? parent.tableName;
   checkOptions(`The subclass "${value}"`, options, COMMON_OPTIONS);
   const own = readFields(tableName, fields);

@@ -25,6 +25,7 @@ import {
   type CopyOutOrder,
   copyOutOrder,
 } from "./copy/copy_out.ts";
+import { withoutPrototype } from "../util/own.ts";
 import { jsonLines, writeAnything } from "./json_lines.ts";
 import { Ends } from "./queries/ends.ts";
 import { AsyncSession } from "./async_session.ts";
@@ -64,7 +65,7 @@ export class AsyncEngine extends CoreEngine {
    */
   constructor(database: string | URL | Driver, options: AsyncEngineOptions = {}) {
     super(database, options, ["entities"]);
-    this.#entities = checkEntities(options?.entities ?? []);
+    this.#entities = checkEntities(withoutPrototype(options).entities ?? []);
   }
 
   /**

@@ -26,6 +26,7 @@ import type { HookName } from "../mapper/entity_hooks.ts";
 import type { Condition } from "../sql/expression.ts";
 import { nodeOf, type TableSource } from "../sql/node.ts";
 import { didYouMean } from "../util/nearest.ts";
+import { ownOptions } from "../util/own.ts";
 import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { FlushPreview } from "../unit_of_work/preview.ts";
@@ -94,13 +95,13 @@ export class AsyncSession implements AsyncDisposable {
   /** Made by `engine.session()`. */
   constructor(context: SessionContext, options: SessionOptions = {}) {
     checkOptions(options);
-    this.#core = new SessionCore(context, options);
+    this.#core = new SessionCore(context, ownOptions(options, known));
     this.#relations = new Relations(this.#core);
     this.#reader = new Reader(this.#core, {
       session: this,
       connections: () => context.engine.connections,
       fork: () => {
-        const { signal, readOnly } = options;
+        const { signal, readOnly } = this.#core.options;
         const session = new AsyncSession(context, { signal, readOnly, onUnflushedClose: "ignore" });
         return {
           ...session.#reader.batchRunner(),

@@ -65,6 +65,7 @@ import type { Select } from "./queries/select.ts";
 import type { NullableSelection } from "./queries/selection.ts";
 import { pathsOf, planFor, type QueryPlan, selectOf, whereOf } from "./query_plan.ts";
 import { refsOf } from "../mapper/refs.ts";
+import { withoutPrototype } from "../util/own.ts";
 
 /** What a query needs of its session. */
 export interface QueryRunner {
@@ -653,7 +654,8 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
   override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
   /** How the database would go about it, as text. */
   override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
-  override async explain(options: ExplainOptions = {}): Promise<unknown> {
+  override async explain(given: ExplainOptions = {}): Promise<unknown> {
+    const options = withoutPrototype(given);
     const { rows } = this.#runner;
     const { name } = rows.dialect;
     const statement = explainStatement(this.#runner.toSQL(this.#plan), name, options);

@@ -48,8 +48,11 @@ export interface GetOptions extends CallOptions {
   wait?: "skipLocked" | "noWait" | undefined;
 }
 
-/** Both become part of a statement's text: nothing else may. */
-function checkLock({ lock, wait }: GetOptions): void {
+/** The lock that is asked for. Both become part of a statement's text: nothing else may. */
+function lockOf(options: GetOptions): Pick<GetOptions, "lock" | "wait"> {
+  const lock = Object.hasOwn(options, "lock") ? options.lock : undefined;
+  const wait = Object.hasOwn(options, "wait") ? options.wait : undefined;
+  if (lock === undefined && wait === undefined) return noLock;
   if (lock !== undefined && lock !== "update" && lock !== "share") {
     throw new InputError(`The option "lock" takes "update" or "share", found ${describe(lock)}`);
   }
@@ -63,7 +66,10 @@ function checkLock({ lock, wait }: GetOptions): void {
       hint: 'Ask for one: { lock: "update", wait: "noWait" }',
     });
   }
+  return { lock, wait };
 }
+
+const noLock: Pick<GetOptions, "lock" | "wait"> = { lock: undefined, wait: undefined };
 
 /** What a reader knows of the session it reads for. */
 export interface ReaderFacade {
@@ -294,8 +300,8 @@ export class Reader implements QueryRunner {
   find(mapper: Mapper, key: unknown, options: GetOptions): Promise<object[]> {
     const { dialect } = this.#core.context;
     const keyRow = mapper.keyRow(key, dialect.name);
-    checkLock(options);
-    if (options.lock === undefined) {
+    const { lock, wait } = lockOf(options);
+    if (lock === undefined) {
       const known = this.#core.work.identityMap.of(mapper)
         .get(mapper.identityOf(keyRow, dialect.name));
       const fresh = known !== undefined && !this.#core.work.takeExpired(known);
@@ -305,8 +311,8 @@ export class Reader implements QueryRunner {
       }
     } else this.#core.assertLockable();
     const call = this.#core.limits(options);
-    return this.#read(options.lock === undefined, call, async (connection) => {
-      const { text, params } = byKey(mapper, dialect, options);
+    return this.#read(lock === undefined, call, async (connection) => {
+      const { text, params } = byKey(mapper, dialect, { lock, wait });
       // Behind the key's placeholders stand the values of the entity's filters.
       const values = [...keyRow, ...params.slice(keyRow.length)];
       const { rows } = await connection.run({ text, params: values }, call);

@@ -67,7 +67,7 @@ export interface SessionOwner extends InstanceOwner {
   loader: RelationLoader | undefined;
 }
 
-const noLimits: CallOptions = {};
+const noLimits: CallOptions = { signal: undefined, timeout: undefined };
 
 /** The state of one session. */
 export class SessionCore {
@@ -134,8 +134,9 @@ export class SessionCore {
   /** The limits of a call: its own, and the session's signal. */
   limits(options: CallOptions): CallOptions {
     const own = this.options.signal;
-    const { signal = own, timeout } = options;
-    if (signal === undefined) return timeout === undefined ? noLimits : { timeout };
+    const timeout = Object.hasOwn(options, "timeout") ? options.timeout : undefined;
+    const signal = (Object.hasOwn(options, "signal") ? options.signal : undefined) ?? own;
+    if (signal === undefined) return timeout === undefined ? noLimits : { signal, timeout };
     return {
       signal: own === undefined || own === signal ? signal : AbortSignal.any([own, signal]),
       timeout,

@@ -6,6 +6,7 @@
 
 import { ClosedError } from "../errors.ts";
 import {
+  checkBeginOptions,
   type RetryOptions,
   splitRetryOptions,
   type TransactionOptions,
@@ -29,10 +30,11 @@ import { SessionTransaction, type TransactionOwner } from "./session_transaction
 export async function beginTransaction(
   core: SessionCore,
   what: string,
-  options: TransactionOptions,
+  given: TransactionOptions,
   tracks: boolean,
   attempt = 1,
 ): Promise<SessionTransaction> {
+  const options = checkBeginOptions(given);
   const readOnly = readOnlyOf(core.options, options);
   core.assertIdle(what, "Use tx.savepoint() inside a transaction");
   const call = core.limits(options);

@@ -2,6 +2,7 @@
 
 import { ConfigError, ConnectError } from "../../errors.ts";
 import { deadline } from "../../util/deadline.ts";
+import { withoutPrototype } from "../../util/own.ts";
 import type { CallOptions, Driver, DriverConnection } from "../driver.ts";
 import { PGliteConnection } from "./connection.ts";
 import { type DirectoryLock, lockDirectory } from "./lock.ts";
@@ -62,7 +63,8 @@ class PGliteDriver implements Driver {
   #lock: DirectoryLock | undefined;
   #lent = false;
 
-  constructor(config: PGliteConfig) {
+  constructor(given: PGliteConfig) {
+    const config = withoutPrototype(given);
     for (const key of Object.keys(config)) {
       if (key !== "directory" && key !== "instance" && key !== "statementCacheSize") {
         throw new ConfigError(`The PGlite driver has no option "${key}"`, {

@@ -5,6 +5,7 @@
  */
 
 import { ConfigError } from "../../errors.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 /**
  * How far TLS goes. `disable`: plain text. `require`: encrypted, the server's certificate is not
@@ -149,7 +150,8 @@ const keys: ReadonlySet<string> = new Set([
 ]);
 
 /** Checks a config and fills in the defaults. */
-export function settingsOf(config: PostgresConfig): PostgresSettings {
+export function settingsOf(given: PostgresConfig): PostgresSettings {
+  const config = withoutPrototype(given);
   for (const key of Object.keys(config)) {
     if (!keys.has(key)) {
       throw new ConfigError(`Unknown PostgreSQL option "${key}"`, {
@@ -222,7 +224,7 @@ function parametersOf(
 }
 
 function tlsOf(tls: TlsMode | PostgresTls): PostgresSettings["tls"] {
-  const details: PostgresTls = typeof tls === "string" ? { mode: tls } : tls;
+  const details: PostgresTls = typeof tls === "string" ? { mode: tls } : withoutPrototype(tls);
   const mode = details.mode ?? "verify-full";
   if (!modes.has(mode)) {
     throw new ConfigError(`Unknown TLS mode "${mode}"`, {

@@ -1,6 +1,7 @@
 /** The options of the SQLite driver, checked. */
 
 import { ConfigError } from "../../errors.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 const modes = ["rwc", "rw", "ro"] as const;
 const journalModes = ["wal", "delete", "truncate", "persist"] as const;
@@ -49,7 +50,8 @@ export interface SqliteSettings {
  *
  * @throws {ConfigError}
  */
-export function sqliteSettings(config: SqliteConfig): SqliteSettings {
+export function sqliteSettings(given: SqliteConfig): SqliteSettings {
+  const config = withoutPrototype(given);
   const known = new Set([
     "path",
     "mode",

@@ -17,6 +17,7 @@ import { chooseColumns } from "../../loading/columns.ts";
 import { allOf, Expression } from "../../sql/expression.ts";
 import { nodeOf } from "../../sql/node.ts";
 import { delay } from "../../util/deadline.ts";
+import { withoutPrototype } from "../../util/own.ts";
 import { suppress } from "../../util/suppress.ts";
 import type { QueryPlan } from "../query_plan.ts";
 import { numberOf } from "../queries/counts.ts";
@@ -71,8 +72,9 @@ export class Walk {
     dialect: Dialect,
     plan: QueryPlan,
     size: number,
-    options: EachBatchOptions,
+    given: EachBatchOptions,
   ) {
+    const options = withoutPrototype(given);
     checkBatchOptions(method, plan, options);
     this.options = options;
     this.#runner = runner;

@@ -19,6 +19,7 @@ import { BulkPlan, type BulkPlanInput } from "./bulk_plan.ts";
 import { bulkDelete, bulkUpdate } from "./bulk_update.ts";
 import type { Source } from "./types.ts";
 import type { BulkChannel } from "./writer.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 const CALL = ["signal", "timeout"];
 const INSERT = [...CALL, "onConflict", "method", "returning"];
@@ -36,7 +37,8 @@ export class BulkCalls {
   }
 
   /** See `AsyncSession.bulkInsert()`. */
-  async insert(mapper: Mapper, rows: Source<object>, options: object): Promise<unknown> {
+  async insert(mapper: Mapper, rows: Source<object>, given: object): Promise<unknown> {
+    const options = withoutPrototype(given);
     checkNames("bulkInsert()", options, INSERT);
     const { dialect } = this.#core.context;
     const order = insertOrder("bulkInsert()", mapper, rows, options, dialect);
@@ -44,7 +46,8 @@ export class BulkCalls {
   }
 
   /** See `AsyncSession.bulkUpsert()`. */
-  async upsert(mapper: Mapper, rows: Source<object>, options: object): Promise<unknown> {
+  async upsert(mapper: Mapper, rows: Source<object>, given: object): Promise<unknown> {
+    const options = withoutPrototype(given);
     checkNames("bulkUpsert()", options, UPSERT);
     const { target, update, set, returning } = options as Options;
     const onConflict = {
@@ -95,7 +98,8 @@ export class BulkCalls {
   }
 
   /** See `AsyncSession.bulkPlan()`. */
-  plan(mapper: Mapper, input: BulkPlanInput, options: object): BulkPlan {
+  plan(mapper: Mapper, input: BulkPlanInput, given: object): BulkPlan {
+    const options = withoutPrototype(given);
     checkNames("bulkPlan()", options, INSERT);
     const { dialect } = this.#core.context;
     return new BulkPlan(insertOrder("bulkPlan()", mapper, [], options, dialect), input, dialect);

@@ -17,6 +17,7 @@ import type { SqlType, WireRow, WireValue } from "../../sql/wire.ts";
 import { writeAnything } from "../json_lines.ts";
 import { csvRow, textRow } from "./formats.ts";
 import { sqliteText } from "./sqlite_text.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 /** How `copyOut()` writes. */
 export interface CopyOutOptions extends CallOptions {
@@ -59,7 +60,7 @@ export function copyOutOrder(
       hint: "It takes format, header, signal and timeout",
     });
   }
-  const { format = "csv", header = format === "csv", signal, timeout } = options;
+  const { format = "csv", header = format === "csv", signal, timeout } = withoutPrototype(options);
   if (format !== "csv" && format !== "text" && format !== "ndjson") {
     throw new InputError(`copyOut() writes "csv", "text" or "ndjson"`, {
       hint: `As in { format: "csv" }`,

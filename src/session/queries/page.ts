@@ -24,6 +24,7 @@ import {
 import { checkWord } from "../../sql/operand.ts";
 import type { WireRow, WireValue } from "../../sql/wire.ts";
 import { checkCount } from "./counts.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 /** Which page is read. */
 export interface PageOptions {
@@ -102,12 +103,13 @@ export async function readPage<R>(source: PageSource<R>, options: PageOptions): 
   };
 }
 
-function checkOptions(select: SelectNode, options: PageOptions): PageOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new InputError(`page() takes its options, found ${describe(options)}`, {
+function checkOptions(select: SelectNode, given: PageOptions): PageOptions {
+  if (typeof given !== "object" || given === null) {
+    throw new InputError(`page() takes its options, found ${describe(given)}`, {
       hint: "Write it as page({ size: 20, after: token })",
     });
   }
+  const options = withoutPrototype(given);
   for (const name of Object.keys(options)) {
     checkWord("An option of page()", name, ["size", "after", "before"]);
   }

@@ -43,6 +43,7 @@ import type { RowRunner, SourcesPlan } from "./row_plan.ts";
 import { Cte, plainSelect, type Rows, selectionOf, sourceOf } from "./rows.ts";
 import type { RowOf } from "../../sql/selection.ts";
 import { planSelection, readRows, refsOfPlan, type SelectionPlan } from "./selection.ts";
+import { withoutPrototype } from "../../util/own.ts";
 
 /**
  * A query for plain rows: `session.query(Author).select((a) => ({ id: a.id }))`. The rows are of
@@ -404,7 +405,8 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
   override explain(options: ExplainOptions & { format: "json" }): Promise<unknown>;
   /** How the database would go about it, as text. */
   override explain(options?: ExplainOptions & { format?: "text" }): Promise<string>;
-  override async explain(options: ExplainOptions = {}): Promise<unknown> {
+  override async explain(given: ExplainOptions = {}): Promise<unknown> {
+    const options = withoutPrototype(given);
     const { name } = this.#runner.dialect;
     const statement = explainStatement(this.#statement("all", this.#plan.select), name, options);
     return readExplanation(await this.#runner.run(statement, this.#plan), name, options);
