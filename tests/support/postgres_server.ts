@@ -35,6 +35,7 @@ export const TLS_AUTHORITY: string = await Deno.readTextFile(
 
 /** Where test files of one process, each in an isolate of its own, find what another has made. */
 const SHARED_VARIABLE = "SLUICE_TEST_SHARED_URL";
+const STARTING = "starting";
 const SCRATCH_VARIABLE = "SLUICE_TEST_SCRATCH";
 
 const DEFAULT_SETTINGS: Record<string, string> = {
@@ -157,12 +158,25 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
  * else one started at the first call. Make a database of your own in it.
  */
 export async function sharedPostgres(): Promise<string> {
-  const known = Deno.env.get("SLUICE_TEST_URL") ?? Deno.env.get(SHARED_VARIABLE);
+  const named = Deno.env.get("SLUICE_TEST_URL");
+  if (named) return named;
+  // Each test file runs in an isolate of its own, two of them at a time; the environment is what
+  // they have in common.
+  let known = Deno.env.get(SHARED_VARIABLE);
+  while (known === STARTING) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    known = Deno.env.get(SHARED_VARIABLE);
+  }
   if (known) return known;
-  // Each test file runs in an isolate of its own; the environment is what they have in common.
-  const { url } = await startPostgres();
-  Deno.env.set(SHARED_VARIABLE, url);
-  return url;
+  Deno.env.set(SHARED_VARIABLE, STARTING);
+  try {
+    const { url } = await startPostgres();
+    Deno.env.set(SHARED_VARIABLE, url);
+    return url;
+  } catch (error) {
+    Deno.env.delete(SHARED_VARIABLE);
+    throw error;
+  }
 }
 
 /** Makes an empty database in a server, and gives its URL. */
