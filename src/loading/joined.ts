@@ -261,7 +261,7 @@ function putIn(
   const many = isToMany(relation);
   for (const [parent, list] of found) {
     const value = many ? [...list] : list.values().next().value ?? null;
-    assign(parent, relation.property, value, isPartial(refinement));
+    assign(parent, relation, value, isPartial(refinement));
   }
 }
 

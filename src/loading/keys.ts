@@ -6,6 +6,7 @@
 
 import { dialectOf } from "../dialect/dialects.ts";
 import { listElement } from "../dialect/sqlite/dialect.ts";
+import { Managed } from "../mapper/instance_state.ts";
 import { tableColumn } from "../mapper/join_condition.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Column } from "../schema/table.ts";
@@ -16,10 +17,14 @@ import type { DialectName } from "../sql/wire.ts";
 export type Key = readonly unknown[];
 
 /** The different keys that objects hold, without those that lead nowhere. */
-export function keysOf(objects: Iterable<object>, columns: readonly MappedColumn[]): Key[] {
+export function keysOf(
+  objects: Iterable<object>,
+  columns: readonly MappedColumn[],
+  read = keyOf,
+): Key[] {
   const keys = new Map<unknown, Key>();
   for (const object of objects) {
-    const key = keyOf(object, columns);
+    const key = read(object, columns);
     if (key !== undefined) keys.set(identity(key), key);
   }
   return [...keys.values()];
@@ -32,6 +37,24 @@ export function keyOf(object: object, columns: readonly MappedColumn[]): Key | u
     const value = (object as Record<string, unknown>)[property];
     if (value === null || value === undefined) return undefined;
     values.push(value);
+  }
+  return values;
+}
+
+/** The values of a key as they are stored, whatever the program has made of them since. */
+export function storedKeyOf(object: object, columns: readonly MappedColumn[]): Key | undefined {
+  const { mapper, row, shape } = Managed.stateOf(object)!;
+  const values: unknown[] = [];
+  for (const column of columns) {
+    const index = mapper.columns.indexOf(column);
+    const wire = row![index];
+    if (wire === null) return undefined;
+    // Of a column that was not loaded, the guard says so.
+    values.push(
+      wire === undefined
+        ? (object as Record<string, unknown>)[column.property]
+        : shape!.codecs[index]!.decode(wire),
+    );
   }
   return values;
 }

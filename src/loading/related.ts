@@ -6,15 +6,20 @@
 
 import { setRelation } from "../mapper/define.ts";
 import { Managed } from "../mapper/instance_state.ts";
+import type { MappedRelation } from "../mapper/mapper.ts";
 import { membersOf, sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
+import { isReplaced } from "../unit_of_work/replaced.ts";
 
 /**
- * True if the object has all of a relation: loaded without refinement, or assigned, and no object in
- * it lacks columns.
+ * True if the object has all of a relation: loaded without refinement, or assigned where what it held
+ * is known, and no object in it lacks columns.
  */
-export function isLoaded(object: object, property: string): boolean {
+export function isLoaded(object: object, relation: MappedRelation): boolean {
+  const { property } = relation;
+  const state = Managed.stateOf(object);
   return Object.hasOwn(object, property) &&
-    Managed.stateOf(object)?.partial?.has(property) !== true &&
+    state?.partial?.has(property) !== true &&
+    !(state?.status === "persistent" && isReplaced(object, state, relation)) &&
     !membersOf((object as Record<string, unknown>)[property]).some(lacksColumns);
 }
 
@@ -24,14 +29,25 @@ export function lacksColumns(object: object): boolean {
 }
 
 /**
- * Gives an object what was loaded, unless the program changed the relation since. With `partial`
- * it is only some of what there is: the rest is unknown, not removed.
+ * Gives an object what was loaded, unless the program changed the relation since: of one that it
+ * replaced, only what it held becomes known. With `partial` it is only some of what there is: the rest
+ * is unknown, not removed.
  */
-export function assign(object: object, property: string, value: unknown, partial: boolean): void {
+export function assign(
+  object: object,
+  relation: MappedRelation,
+  value: unknown,
+  partial: boolean,
+): void {
+  const { property } = relation;
   const state = Managed.stateOf(object);
   if (Object.hasOwn(object, property) && state !== undefined) {
     const now = (object as Record<string, unknown>)[property];
     const before = state.related?.get(property);
+    if (isReplaced(object, state, relation)) {
+      if (!partial) snapshotRelation(state, property, value);
+      return;
+    }
     if (!state.related?.has(property) || !sameRelation(now, before)) return;
   }
   setRelation(object, property, value);

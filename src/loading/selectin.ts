@@ -7,7 +7,7 @@
 
 import { tableColumn } from "../mapper/join_condition.ts";
 import { Managed } from "../mapper/instance_state.ts";
-import { isToMany } from "../mapper/mapper.ts";
+import { isToMany, type MappedRelation } from "../mapper/mapper.ts";
 import type { Column } from "../schema/table.ts";
 import { allOf } from "../sql/expression.ts";
 import { type Node, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
@@ -16,7 +16,7 @@ import { membersOf } from "../unit_of_work/links.ts";
 import { settle } from "../util/settle.ts";
 import type { HydrationTarget } from "./hydrate.ts";
 import { build, type Built, joinPaths, type Rest } from "./joined.ts";
-import { identity, type Key, keyIn, keyOf, keysOf } from "./keys.ts";
+import { identity, type Key, keyIn, keyOf, keysOf, storedKeyOf } from "./keys.ts";
 import { isPartial, noPaths, type PathNode, type PathTree } from "./paths.ts";
 import { assign, isLoaded } from "./related.ts";
 import { orderOf, perParent, selectAll } from "./select.ts";
@@ -52,8 +52,8 @@ async function loadRelation(
   if (!loader.onlyMissing || node.refinement !== undefined) {
     return await loadFor(parents, node, loader);
   }
-  const { relation: { property }, next } = node;
-  const lacking = parents.filter((parent) => !isLoaded(parent, property));
+  const { relation, relation: { property }, next } = node;
+  const lacking = parents.filter((parent) => !isLoaded(parent, relation));
   await loadFor(lacking, { ...node, next: noPaths }, loader);
   const children = parents.flatMap((parent) =>
     membersOf((parent as Record<string, unknown>)[property])
@@ -63,13 +63,27 @@ async function loadRelation(
   await loadPaths(stored, next, loader);
 }
 
+/**
+ * Loads what a relation of all parents held before the program replaced it, with one statement: the
+ * relation stays as it was assigned.
+ */
+export async function loadReplaced(
+  parents: readonly object[],
+  relation: MappedRelation,
+  loader: Loader,
+): Promise<void> {
+  const node: PathNode = { relation, strategy: "selectin", refinement: undefined, next: noPaths };
+  await loadFor(parents, node, loader, storedKeyOf);
+}
+
 async function loadFor(
   parents: readonly object[],
   node: PathNode,
   loader: Loader,
+  keyOfParent = keyOf,
 ): Promise<void> {
-  const { relation: { localColumns, property }, relation, refinement } = node;
-  const keys = keysOf(parents, localColumns);
+  const { relation: { localColumns }, relation, refinement } = node;
+  const keys = keysOf(parents, localColumns, keyOfParent);
   const { owners, built: { rows: objects, repeats, rest } } = keys.length === 0
     ? nothing
     : await select(node, keys, loader);
@@ -83,10 +97,10 @@ async function loadFor(
   const many = isToMany(relation);
   const partial = isPartial(refinement);
   for (const parent of new Set(parents)) {
-    const key = keyOf(parent, localColumns);
+    const key = keyOfParent(parent, localColumns);
     const list = key === undefined ? undefined : found.get(identity(key));
     const members = repeats ? new Set(list) : list ?? [];
-    assign(parent, property, many ? [...members] : list?.[0] ?? null, partial);
+    assign(parent, relation, many ? [...members] : list?.[0] ?? null, partial);
   }
   await loadRest(rest, loader);
 }

@@ -30,7 +30,10 @@ export function guard(
         if (relations.has(property)) {
           // Tells the flush to look at this object's relations.
           const state = Managed.stateOf(receiver);
-          if (state !== undefined) state.related ??= new Map();
+          if (state !== undefined) {
+            state.related ??= new Map();
+            state.owner?.assigned?.add(receiver);
+          }
         }
         return Reflect.set(target, property, value, receiver);
       },

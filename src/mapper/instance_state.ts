@@ -31,6 +31,8 @@ export interface InstanceOwner {
   readonly closed: boolean;
   /** Its objects that the next flush deletes. */
   doomed?: ReadonlySet<object>;
+  /** Its objects of which a relation was assigned that was not loaded. */
+  assigned?: Set<object>;
 }
 
 /** The state of one object. */
@@ -51,6 +53,8 @@ export class InstanceState {
   related: Map<string, unknown> | undefined;
   /** The collections of which only some members were loaded. */
   partial: Set<string> | undefined;
+  /** The flush of its session that inserted it; undefined for one that was loaded. */
+  insertedBy: number | undefined;
   /** The objects that the latest result with this one gave, itself among them. */
   peers: readonly object[] | undefined;
 
@@ -64,6 +68,7 @@ export class InstanceState {
     this.shape = undefined;
     this.related = undefined;
     this.partial = undefined;
+    this.insertedBy = undefined;
     this.peers = undefined;
   }
 }

@@ -76,6 +76,10 @@ function list(by: string | readonly string[]): readonly string[] {
 /**
  * The objects whose foreign key points here: `hasMany<Book>("books.authorId")`.
  *
+ * An array that is assigned replaces what is stored, whether that was loaded or not: what it does not
+ * hold is let go of or, by `cascade: "all-orphans"`, deleted. The flush reads what it has to know for that,
+ * with one statement for all objects.
+ *
  * @param by The foreign key of the other table, as `"table.property"`; a composite one as an array.
  *
  * @example An ordered collection that owns its members
@@ -109,6 +113,8 @@ export function hasMany<E>(
  * The one object whose foreign key points here: `hasOne<Profile>("profiles.userId")`. There can be
  * none, so it is null or an object. The key should be `unique()`.
  *
+ * What is assigned takes the place of the stored one, whether that was loaded or not, as of `hasMany`.
+ *
  * @param by The foreign key of the other table, as `"table.property"`; a composite one as an array.
  */
 export function hasOne<E>(
@@ -136,7 +142,8 @@ export function belongsTo<E>(
  *
  * The table is one that `createAll()` makes, with a foreign key to each side (`book_id`, `tag_id`
  * after the classes' names), or one that an entity maps, with columns of its own. Links are added
- * and removed by changing the array.
+ * and removed by changing the array; one that is assigned replaces the stored links, whether they were
+ * loaded or not.
  *
  * @param table The table between.
  * @param options `from` and `to` name its columns, where they are not found by themselves: when both

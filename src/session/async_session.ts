@@ -343,7 +343,8 @@ export class AsyncSession implements AsyncDisposable {
   /**
    * What the next flush would do: step by step, with objects, columns and the texts of statements;
    * `String(preview)` says it in words. Sends nothing, and calls no hooks. New objects that hang on
-   * others become pending, as they would by the flush.
+   * others become pending, as they would by the flush. Of a relation that was replaced without being
+   * loaded, what the flush would read first is not known: only what is added is told.
    *
    * @throws {InputError} when something cannot be stored, as the flush would.
    *
@@ -629,6 +630,7 @@ export class AsyncSession implements AsyncDisposable {
       if (core.options.readOnly) {
         return await executeReading(connection, core.context.dialect, statement, call);
       }
+      core.work.writes.noteOthers();
       // Rows of a bulk call's transaction are none of the objects' business.
       const tracked = core.transaction?.tracks !== false;
       if (options.synchronize === false || !tracked || core.work.identityMap.size === 0) {
@@ -668,12 +670,14 @@ export class AsyncSession implements AsyncDisposable {
       }
       work.begin();
       try {
-        const plan = this.#core.work.plan();
-        if (plan !== undefined) {
+        const replaced = work.replaced().size > 0;
+        const plan = replaced ? undefined : work.plan();
+        if (replaced || plan !== undefined) {
           const connection = await borrow();
           const transaction = await connection.beginSoon(call);
           try {
-            await this.#core.work.flush(plan, connection, call);
+            if (plan !== undefined) await work.flush(plan, connection, call);
+            else await this.#core.flush(connection, call);
           } catch (error) {
             await transaction.rollback().catch((failure) => suppress(error, failure));
             throw error;
@@ -691,6 +695,9 @@ export class AsyncSession implements AsyncDisposable {
   /**
    * Forgets all changes: objects are as they were when the transaction began or, outside
    * `begin()`, when they were last loaded or stored. Ends an open transaction.
+   *
+   * What was added or changed before `begin()`, and not stored, is forgotten as well: a rollback goes back
+   * to what is stored, so that new objects are transient again, whenever they were added.
    */
   async rollback(): Promise<void> {
     this.#core.assertOpen();

@@ -91,7 +91,8 @@ async function related(object: object, property: string): Promise<unknown> {
     return read();
   }
   const tree = addPath(noPaths, state.mapper, property);
-  if (tree.size > 0 && !isLoaded(object, property)) {
+  const relation = tree.get(property)?.relation;
+  if (relation !== undefined && !isLoaded(object, relation)) {
     await loaderOf(state, property, `.selectin("${property}")`).loadForPeers(object, tree);
   }
   return read();

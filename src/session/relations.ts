@@ -6,12 +6,14 @@
 
 import { InputError, InstanceStateError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
+import type { Connection } from "../engine/connection.ts";
 import { countRelated } from "../loading/counts.ts";
 import { loadColumns } from "../loading/missing_columns.ts";
 import { type PathTree, type Refinement, relationsOf } from "../loading/paths.ts";
-import { type Loader, loadPaths } from "../loading/selectin.ts";
+import { type Loader, loadPaths, loadReplaced } from "../loading/selectin.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
+import type { Replaced } from "../unit_of_work/replaced.ts";
 import { settle } from "../util/settle.ts";
 import type { RelationLoader, SessionCore, WantedColumns } from "./session_core.ts";
 
@@ -59,6 +61,25 @@ export class Relations implements RelationLoader {
     });
   }
 
+  /** Loads what relations held that were replaced, each with one statement; the flush goes on from there. */
+  async loadReplaced(
+    replaced: Replaced,
+    connection: Connection,
+    call: CallOptions,
+  ): Promise<void> {
+    const added: object[] = [];
+    const loader = { ...this.#loader(() => Promise.resolve(connection), call), added };
+    try {
+      // In one tick, so that they travel together where the driver can.
+      await settle(
+        [...replaced].map(([relation, owners]) => loadReplaced(owners, relation, loader)),
+      );
+    } finally {
+      const owners = [...replaced.values()].flat();
+      for (const stream of this.#core.streams) if (stream.adopt(owners, added)) break;
+    }
+  }
+
   async #load(
     objects: readonly object[],
     tree: PathTree,
@@ -102,17 +123,22 @@ export class Relations implements RelationLoader {
     const call: CallOptions = core.limits({});
     return await core.turnstile.exclusive(async (borrow) => {
       if (core.transaction !== undefined) await core.autoflush(await borrow(), call);
-      return await work({
-        owner: core.owner,
-        identityMap: core.work.identityMap,
-        dialect: core.context.dialect.name,
-        select: async (select) => {
-          const connection = await borrow();
-          call.signal?.throwIfAborted();
-          return (await connection.run(core.context.dialect.compile(select), call)).rows;
-        },
-      });
+      return await work(this.#loader(borrow, call));
     }, call);
+  }
+
+  #loader(borrow: () => Promise<Connection>, call: CallOptions): Loader {
+    const { owner, work: { identityMap }, context: { dialect } } = this.#core;
+    return {
+      owner,
+      identityMap,
+      dialect: dialect.name,
+      select: async (select) => {
+        const connection = await borrow();
+        call.signal?.throwIfAborted();
+        return (await connection.run(dialect.compile(select), call)).rows;
+      },
+    };
   }
 
   #isManaged(object: object): boolean {

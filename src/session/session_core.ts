@@ -15,6 +15,7 @@ import type { PathTree } from "../loading/paths.ts";
 import type { InstanceOwner } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
+import type { Replaced } from "../unit_of_work/replaced.ts";
 import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
 import type { SessionStream } from "./session_stream.ts";
 import type { SessionTransaction } from "./session_transaction.ts";
@@ -57,6 +58,8 @@ export interface WantedColumns {
 export interface RelationLoader {
   /** Loads a relation or columns of an object, and of those that one result gave along with it. */
   loadForPeers(object: object, tree: PathTree, columns?: WantedColumns): Promise<void>;
+  /** Loads what relations held that were replaced without being loaded. */
+  loadReplaced(replaced: Replaced, connection: Connection, call: CallOptions): Promise<void>;
 }
 
 /** What the objects of a session know of it. */
@@ -99,6 +102,7 @@ export class SessionCore {
     if (this.readOnly) return this.assertUnchanged();
     // Also with nothing to store; and what there is stays to be stored after the rollback.
     connection.assertUsable();
+    await this.loadReplaced(connection, call);
     const plan = this.work.plan();
     if (plan === undefined) return;
     try {
@@ -107,6 +111,18 @@ export class SessionCore {
       // Some objects of it are written and some are not, even where the database would go on.
       connection.fail(error);
       throw error;
+    }
+  }
+
+  /**
+   * Before a flush: loads what is to be taken out of relations that were replaced without being loaded.
+   * The flush takes its picture after that.
+   */
+  async loadReplaced(connection: Connection, call: CallOptions): Promise<void> {
+    // What is replaced meanwhile belongs to this flush, too.
+    for (let replaced; (replaced = this.work.replaced()).size > 0;) {
+      this.work.noteReplaced(replaced);
+      await this.owner.loader!.loadReplaced(replaced, connection, call);
     }
   }
 

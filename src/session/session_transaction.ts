@@ -96,7 +96,10 @@ export class SessionTransaction implements AsyncDisposable {
     await this.#owner.commitTransaction(this);
   }
 
-  /** Rolls back; every object is as it was when the transaction began. */
+  /**
+   * Rolls back; every object is as it is stored: new ones are transient, those too that were added before
+   * the transaction began.
+   */
   async rollback(): Promise<void> {
     await this.#owner.rollbackTransaction(this);
   }

@@ -8,13 +8,14 @@ import { UsageError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
 import { type Link, linksOf, membersOf, type RelationChange } from "./links.ts";
+import { isReplaced, type Writes } from "./replaced.ts";
 
 /**
  * The objects that are deleted along with `object`.
  *
  * @throws {UsageError} when they are not known, and the database does not see to it either.
  */
-export function* cascaded(object: object, mapper: Mapper): Generator<object> {
+export function* cascaded(object: object, mapper: Mapper, writes: Writes): Generator<object> {
   for (const relation of mapper.relations.values()) {
     if (relation.cascade === "save") continue;
     const { property } = relation;
@@ -26,10 +27,13 @@ export function* cascaded(object: object, mapper: Mapper): Generator<object> {
         if (status === "persistent" || status === "pending") yield other;
       }
     }
-    const known = loaded
-      ? state?.partial?.has(property) !== true
-      : relation.kind === "belongsTo" && refersToNothing(object, relation);
-    if (!known && state?.status === "persistent" && !databaseCascades(relation)) {
+    if (state?.status !== "persistent") continue;
+    const known = loaded && !isReplaced(object, state, relation)
+      ? state.partial?.has(property) !== true
+      : relation.kind === "belongsTo"
+      ? refersToNothing(object, relation)
+      : writes.holdsNothing(state, relation);
+    if (!known && !databaseCascades(relation)) {
       throw new UsageError(
         `${mapper.describe(object)} is deleted along with its "${property}", which are not ${
           loaded ? "all " : ""

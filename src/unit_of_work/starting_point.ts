@@ -5,7 +5,6 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { ColumnCodec } from "../schema/types.ts";
@@ -122,7 +121,8 @@ function putBack({ object, columns, relations }: KeptObject): void {
     const { now, members } = value;
     // The same array as then: programs may hold on to it.
     if (members !== undefined) (now as unknown[]).splice(0, Infinity, ...members);
-    setRelation(object, property, now);
+    // An assignment, which tells the flush to look at it.
+    values[property] = now;
   }
 }
 

@@ -152,7 +152,10 @@ export function move(
     // What is doomed is as it was until the flush.
     if (to !== "doomed") state.status = to;
     state.owner = to === "detached" ? undefined : owner;
-    if (to === "detached") state.peers = undefined;
+    if (to === "detached") {
+      state.peers = undefined;
+      state.insertedBy = undefined;
+    }
   }
   return to;
 }

@@ -22,6 +22,7 @@ import { cascaded, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { type Picture, takePicture } from "./picture.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
+import { assertKnown, nothingReplaced, type Replaced, replacedIn, Writes } from "./replaced.ts";
 import { revert } from "./revert.ts";
 import { move, nextOf, type Request, type Standing, type Step } from "./states.ts";
 import { type Followers, followRows } from "./statements.ts";
@@ -40,6 +41,10 @@ export class UnitOfWork {
   /** Of these, those that only go along with another: a new owner keeps them. */
   readonly #alongside = new WeakSet<object>();
   readonly #expired = new Set<object>();
+  /** Those of which a relation was assigned that was not loaded. */
+  readonly #assigned = new Set<object>();
+  /** Which tables its flushes have written to. */
+  readonly writes: Writes = new Writes();
   /** The open transaction's journal, and those of its savepoints. */
   readonly #journals: Journal[] = [];
 
@@ -50,6 +55,7 @@ export class UnitOfWork {
     this.#dialect = dialect;
     this.hooks = new Hooks(registry.mappers);
     owner.doomed = this.#deleted;
+    owner.assigned = this.#assigned;
   }
 
   /** Objects to be inserted by the next flush. */
@@ -66,6 +72,7 @@ export class UnitOfWork {
   get dirty(): object[] {
     const { changed, links, memberships } = this.#picture({ join: false });
     const dirty = new Set(changed.map(({ object }) => object));
+    for (const objects of this.replaced().values()) for (const object of objects) dirty.add(object);
     for (const { owner } of memberships.all()) {
       if (Managed.stateOf(owner)?.status === "persistent") dirty.add(owner);
     }
@@ -154,7 +161,7 @@ export class UnitOfWork {
       const mapper = this.#registry.mapperOf(next);
       assertWritable(mapper, "deleted");
       nextOf(next, mapper, "delete", this.#standing(next), this.#owner);
-      for (const other of cascaded(next, mapper)) reached.add(other);
+      for (const other of cascaded(next, mapper, this.writes)) reached.add(other);
     }
     for (const next of reached) {
       if (next === object) this.#alongside.delete(next);
@@ -166,6 +173,7 @@ export class UnitOfWork {
   /** True if a flush would send something. */
   get hasChanges(): boolean {
     if (this.#pending.size > 0 || this.#deleted.size > 0) return true;
+    if (this.replaced().size > 0) return true;
     // Asked whenever a session closes, most often with nothing changed: no picture is made for that.
     let columns = false;
     let relations = false;
@@ -186,6 +194,24 @@ export class UnitOfWork {
     const state = Managed.stateOf(object);
     if (state?.status === "pending") return true;
     return state?.row !== undefined && state.shape!.changes(object, state.row) !== null;
+  }
+
+  /**
+   * The stored objects of which a relation was replaced that was never loaded, by relation: what it held
+   * has to be loaded before the flush.
+   */
+  replaced(): Replaced {
+    return this.#assigned.size === 0 ? nothingReplaced : replacedIn(this.#assigned, {
+      writes: this.writes,
+      standing: (object) => this.#standing(object),
+      owner: this.#owner,
+    });
+  }
+
+  /** Notes objects that are about to get to know their relations: a rollback forgets them again. */
+  noteReplaced(replaced: Replaced): void {
+    const journal = this.#journals.at(-1)!;
+    for (const object of [...replaced.values()].flat()) journal.note(object, stateOf(object));
   }
 
   /** Looks at all objects once. With `join`, new objects found over relations become pending. */
@@ -250,11 +276,13 @@ export class UnitOfWork {
    * to this flush from here on: what happens to them meanwhile belongs to the next.
    *
    * @throws {InputError} when something cannot be stored; then nothing has changed.
+   * @throws {UsageError} when a hook replaced a relation that was never loaded.
    */
   plan(): FlushPlan | undefined {
     const journal = this.#journals.at(-1);
     if (journal === undefined) throw new Error("BUG: a flush needs a transaction");
     const picture = this.#prepared();
+    assertKnown(this.replaced());
     const plan = this.#planOf(picture);
     if (plan === undefined) {
       keepRelations(picture.relations, journal);
@@ -265,6 +293,7 @@ export class UnitOfWork {
       for (const { object } of layer) journal.note(object, stateOf(object));
     }
     for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
+    this.writes.note(plan);
     this.#pending.clear();
     this.#deleted.clear();
     return plan;
@@ -336,6 +365,8 @@ export class UnitOfWork {
     if (state?.status !== "persistent" || this.#deleted.has(object)) return false;
     if (state.shape!.changes(object, state.row!) !== null) return false;
     if (state.related === undefined) return true;
+    // Whose members are to go is not seen in it.
+    if (this.#assigned.has(object)) return false;
     let clean = true;
     visitRelations(object, state.mapper, state, {
       reached: () => clean = false,
@@ -457,6 +488,7 @@ export class UnitOfWork {
     for (const next of detached) {
       const state = stateOf(next);
       this.#move(next, state.mapper, "attach");
+      if (state.related !== undefined) this.#assigned.add(next);
       this.identityMap.of(state.mapper).set(state.key!, next);
     }
   }
@@ -508,6 +540,8 @@ export class UnitOfWork {
       related?.delete(property);
       stateOf(object).partial?.delete(property);
     }
+    // What somebody else may have done since is to be seen.
+    stateOf(object).insertedBy = undefined;
     return loaded;
   }
 
@@ -548,6 +582,7 @@ export class UnitOfWork {
     for (const object of all) this.#move(object, stateOf(object).mapper, "close");
     this.identityMap.clear();
     this.#expired.clear();
+    this.#assigned.clear();
     this.#journals.length = 0;
   }
 }

@@ -118,6 +118,7 @@ export class BulkCalls {
       call,
       exclusive: (work) => {
         sent = true;
+        core.work.writes.noteOthers();
         return core.turnstile.run(work, call);
       },
     };
