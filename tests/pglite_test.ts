@@ -1,6 +1,7 @@
 /**
  * The PGlite half of every test that uses `eachEngine()`, on one PGlite: it takes seconds and
- * hundreds of megabytes to start, and each test file would start its own.
+ * hundreds of megabytes to start, and each test file would start its own. `deno task test` names this
+ * file first: it takes longest, and the others run beside it, one at a time.
  */
 
 import { pgliteTogether, registerPgliteTests } from "./support/each_engine.ts";
