@@ -5,7 +5,7 @@
  * @module
  */
 
-import { InputError, NoResultError, UsageError } from "../errors.ts";
+import { NoResultError, UsageError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Result } from "../engine/result.ts";
 import type { Executable } from "../engine/statement.ts";
@@ -21,16 +21,11 @@ import type {
   With,
   WithRefined,
 } from "../mapper/types.ts";
-import { chooseColumns } from "../loading/columns.ts";
 import type { HookName } from "../mapper/entity_hooks.ts";
 import type { Condition } from "../sql/expression.ts";
-import { nodeOf, type TableSource } from "../sql/node.ts";
-import { didYouMean } from "../util/nearest.ts";
-import { ownOptions } from "../util/own.ts";
-import { suppress } from "../util/suppress.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { FlushPreview } from "../unit_of_work/preview.ts";
-import type { Committed, SessionHook } from "../unit_of_work/hooks.ts";
+import type { SessionHook } from "../unit_of_work/hooks.ts";
 import { BulkCalls } from "./bulk/bulk_calls.ts";
 import type { BulkPlan, BulkPlanInput } from "./bulk/bulk_plan.ts";
 import type {
@@ -47,17 +42,21 @@ import type {
 import { Query, type QueryRunner } from "./query.ts";
 import { runnerOf } from "./queries/binding.ts";
 import { isActive } from "../mapper/callbacks.ts";
-import { executeAndFollow, type ExecuteOptions } from "./follow_statement.ts";
+import { type ExecuteOptions, executeStatement } from "./follow_statement.ts";
 import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
-import { pathsOf, planFor } from "./query_plan.ts";
-import { countedRelation, Relations } from "./relations.ts";
+import { planFor } from "./query_plan.ts";
+import { Relations } from "./relations.ts";
 import { Objects } from "./objects.ts";
-import { executeReading } from "./read_only.ts";
 import { type GetOptions, Reader } from "./reader.ts";
-import { type SessionContext, SessionCore, type SessionOptions } from "./session_core.ts";
+import {
+  checkSessionOptions,
+  type SessionContext,
+  SessionCore,
+  type SessionOptions,
+} from "./session_core.ts";
 import type { SessionTransaction } from "./session_transaction.ts";
-import { beginTransaction, inTransaction } from "./transactions.ts";
+import { beginTransaction, commitChanges, inTransaction } from "./transactions.ts";
 
 /**
  * A session, made by `engine.session()`. One object per row, changes tracked, nothing sent before
@@ -94,9 +93,7 @@ export class AsyncSession implements AsyncDisposable {
 
   /** Made by `engine.session()`. */
   constructor(context: SessionContext, options: SessionOptions = {}) {
-    checkOptions(options);
-    this.#core = new SessionCore(context, ownOptions(options, known));
-    this.#relations = new Relations(this.#core);
+    this.#core = new SessionCore(context, checkSessionOptions(options));
     this.#reader = new Reader(this.#core, {
       session: this,
       connections: () => context.engine.connections,
@@ -109,6 +106,7 @@ export class AsyncSession implements AsyncDisposable {
         };
       },
     });
+    this.#relations = new Relations(this.#core, this.#reader);
   }
 
   // Made on first use: most sessions live for a few statements, and need neither.
@@ -118,12 +116,7 @@ export class AsyncSession implements AsyncDisposable {
   }
 
   get #objects(): Objects {
-    return this.#objectCalls ??= new Objects(
-      this.#core,
-      this.#reader,
-      this.#relations,
-      (mapper, paths) => this.#related(mapper).selectin(...paths as never[])[pathsOf],
-    );
+    return this.#objectCalls ??= new Objects(this.#core, this.#reader, this.#relations);
   }
 
   // --- objects -----------------------------------------------------------------------------------
@@ -330,6 +323,8 @@ export class AsyncSession implements AsyncDisposable {
     return this.#core.work.isModified(object);
   }
 
+  // --- reading -----------------------------------------------------------------------------------
+
   /**
    * Its reader, for prepared queries.
    *
@@ -340,43 +335,9 @@ export class AsyncSession implements AsyncDisposable {
     return this.#reader;
   }
 
-  /**
-   * What the next flush would do: step by step, with objects, columns and the texts of statements;
-   * `String(preview)` says it in words. Sends nothing, and calls no hooks. New objects that hang on
-   * others become pending, as they would by the flush. Of a relation that was replaced without being
-   * loaded, what the flush would read first is not known: only what is added is told.
-   *
-   * @throws {InputError} when something cannot be stored, as the flush would.
-   *
-   * @example
-   * ```ts
-   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
-   * import { assertEquals } from "@std/assert";
-   *
-   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
-   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
-   * await createAll(engine);
-   * await using session = engine.session();
-   * session.addAll([new Pet({ name: "Ant" }), new Pet({ name: "Bee" })]);
-   *
-   * const preview = session.preview();
-   * assertEquals(String(preview), "insert Pet: 2 rows (name) in 1 statement");
-   * assertEquals(preview.steps[0]?.objects, session.new);
-   * await session.commit();
-   * assertEquals(String(session.preview()), "nothing to store");
-   * ```
-   */
-  preview(): FlushPreview {
-    this.#core.assertOpen();
-    return this.#core.work.preview();
-  }
-
-  // --- reading -----------------------------------------------------------------------------------
-
   /** A query for the objects of a class. */
   query<E extends object>(entityClass: EntityClass<E>): Query<E> {
-    this.#core.assertOpen();
-    const mapper = this.#core.context.registry.mapper(entityClass);
+    const mapper = this.#mapper(entityClass);
     // Inside a query of the same entity: a source of its own, to tell the two apart.
     const source = isActive(mapper.source) ? { ...mapper.source } : mapper.source;
     const plan = planFor(mapper, source);
@@ -426,9 +387,7 @@ export class AsyncSession implements AsyncDisposable {
     key: unknown,
     options: GetOptions = {},
   ): Promise<E | undefined> {
-    this.#core.assertOpen();
-    const mapper = this.#core.context.registry.mapper(entityClass);
-    const [object] = await this.#reader.find(mapper, key, options);
+    const [object] = await this.#reader.find(this.#mapper(entityClass), key, options);
     return object as E | undefined;
   }
 
@@ -442,8 +401,7 @@ export class AsyncSession implements AsyncDisposable {
     key: unknown,
     options: GetOptions = {},
   ): Promise<E> {
-    this.#core.assertOpen();
-    const mapper = this.#core.context.registry.mapper(entityClass);
+    const mapper = this.#mapper(entityClass);
     const [object] = await this.#reader.find(mapper, key, options);
     if (object !== undefined) return object as E;
     throw new NoResultError(`There is no ${mapper.name} with this key`, {
@@ -507,20 +465,7 @@ export class AsyncSession implements AsyncDisposable {
   ): Promise<With<E, P>[]>;
   async load(objects: Iterable<object>, ...paths: readonly unknown[]): Promise<never[]> {
     const all = [...objects];
-    const named = paths.filter((path) => typeof path === "string");
-    for (const [mapper, some] of this.#byClass(all, named)) {
-      const isColumn = (path: unknown) => typeof path === "string" && mapper.reads(path);
-      const columns = paths.filter(isColumn);
-      const relations = paths.filter((path) => !isColumn(path));
-      const query = this.#related(mapper).selectin(...relations as never[]);
-      await this.#relations.load(
-        some,
-        query[pathsOf],
-        columns.length === 0
-          ? undefined
-          : { mapper, choice: chooseColumns(mapper, columns, false, "load()") },
-      );
-    }
+    await this.#relations.load(all, paths);
     return all as never[];
   }
 
@@ -564,27 +509,7 @@ export class AsyncSession implements AsyncDisposable {
     relation: K,
     where?: (related: Ref<PathTarget<Declarations<E>, K>>) => Condition,
   ): Promise<Map<E, number>> {
-    const all = [...new Set(objects)];
-    const counts = new Map<E, number>();
-    for (const [mapper, some] of this.#byClass(all, [relation])) {
-      const counted = countedRelation(mapper, relation);
-      const source = { ...counted.target.source };
-      const related = this.#related(counted.target, source);
-      const node = where && related.where(where as never)[nodeOf].where;
-      const numbers = await this.#relations.count(some, counted, { source, where: node });
-      some.forEach((object, i) => counts.set(object, numbers[i]!));
-    }
-    return counts;
-  }
-
-  /** Objects by the class that declares their relations. */
-  #byClass<E extends object>(objects: readonly E[], relations: string[]): Map<Mapper, E[]> {
-    const { registry } = this.#core.context;
-    return Map.groupBy(objects, (object) => registry.mapperOf(object).declaring(relations));
-  }
-
-  #related(mapper: Mapper, source: TableSource = mapper.source): Query<object> {
-    return new Query<object>(this.#reader, planFor(mapper, source));
+    return await this.#relations.counts([...new Set(objects)], relation, where);
   }
 
   /**
@@ -622,28 +547,7 @@ export class AsyncSession implements AsyncDisposable {
    */
   execute<Row>(statement: Executable<Row>, options: ExecuteOptions = {}): Promise<Result<Row>> {
     this.#core.assertOpen();
-    const call = this.#core.limits(options);
-    const core = this.#core;
-    let changes: readonly Committed[] = [];
-    const executed = core.turnstile.run(async (connection) => {
-      await core.autoflush(connection, call);
-      if (core.options.readOnly) {
-        return await executeReading(connection, core.context.dialect, statement, call);
-      }
-      core.work.writes.noteOthers();
-      // Rows of a bulk call's transaction are none of the objects' business.
-      const tracked = core.transaction?.tracks !== false;
-      if (options.synchronize === false || !tracked || core.work.identityMap.size === 0) {
-        return await connection.execute(statement, call);
-      }
-      const followed = await executeAndFollow(core, connection, statement, call);
-      changes = followed.changes;
-      return followed.result;
-    }, call);
-    return executed.then((result) => {
-      if (changes.length === 0) return result;
-      return core.work.hooks.committed(changes).then(() => result);
-    });
+    return executeStatement(this.#core, statement, options);
   }
 
   // --- writing -----------------------------------------------------------------------------------
@@ -661,35 +565,7 @@ export class AsyncSession implements AsyncDisposable {
   commit(options: CallOptions = {}): Promise<void> {
     this.#core.assertOpen();
     this.#core.assertIdle("commit()", "Use the transaction's own commit()");
-    const call = this.#core.limits(options);
-    const { work } = this.#core;
-    return this.#core.turnstile.exclusive(async (borrow) => {
-      if (this.#core.readOnly) {
-        this.#core.assertUnchanged();
-        return [];
-      }
-      work.begin();
-      try {
-        const replaced = work.replaced().size > 0;
-        const plan = replaced ? undefined : work.plan();
-        if (replaced || plan !== undefined) {
-          const connection = await borrow();
-          const transaction = await connection.beginSoon(call);
-          try {
-            if (plan !== undefined) await work.flush(plan, connection, call);
-            else await this.#core.flush(connection, call);
-          } catch (error) {
-            await transaction.rollback().catch((failure) => suppress(error, failure));
-            throw error;
-          }
-          await transaction.commit(call);
-        }
-      } catch (error) {
-        work.rollback();
-        throw error;
-      }
-      return work.commit();
-    }, call).then((changes) => work.hooks.committed(changes));
+    return commitChanges(this.#core, options);
   }
 
   /**
@@ -723,6 +599,37 @@ export class AsyncSession implements AsyncDisposable {
     }
     const call = this.#core.limits(options);
     return this.#core.turnstile.run((connection) => this.#core.flush(connection, call), call);
+  }
+
+  /**
+   * What the next flush would do: step by step, with objects, columns and the texts of statements;
+   * `String(preview)` says it in words. Sends nothing, and calls no hooks. New objects that hang on
+   * others become pending, as they would by the flush. Of a relation that was replaced without being
+   * loaded, what the flush would read first is not known: only what is added is told.
+   *
+   * @throws {InputError} when something cannot be stored, as the flush would.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * session.addAll([new Pet({ name: "Ant" }), new Pet({ name: "Bee" })]);
+   *
+   * const preview = session.preview();
+   * assertEquals(String(preview), "insert Pet: 2 rows (name) in 1 statement");
+   * assertEquals(preview.steps[0]?.objects, session.new);
+   * await session.commit();
+   * assertEquals(String(session.preview()), "nothing to store");
+   * ```
+   */
+  preview(): FlushPreview {
+    this.#core.assertOpen();
+    return this.#core.work.preview();
   }
 
   /**
@@ -771,6 +678,8 @@ export class AsyncSession implements AsyncDisposable {
       ? inTransaction(this.#core, "begin()", first, second, true)
       : beginTransaction(this.#core, "begin()", first, true);
   }
+
+  // --- many rows ---------------------------------------------------------------------------------
 
   /**
    * Inserts many rows without making objects of them, in one transaction and with constant memory
@@ -943,10 +852,7 @@ export class AsyncSession implements AsyncDisposable {
     return this.#bulk.plan(this.#mapper(entityClass), input, options);
   }
 
-  #mapper(entityClass: unknown): Mapper {
-    this.#core.assertOpen();
-    return this.#core.context.registry.mapper(entityClass);
-  }
+  // --- the end -----------------------------------------------------------------------------------
 
   /** Ends the session: an open transaction is rolled back, streams are closed, objects detached. */
   async close(): Promise<void> {
@@ -970,8 +876,6 @@ export class AsyncSession implements AsyncDisposable {
     return this.close();
   }
 
-  // --- for Query ---------------------------------------------------------------------------------
-
   #reportUnflushed(): void {
     const message = "A session was closed with changes that were never stored";
     const hint = "Call commit() before, or rollback() to show that they are not wanted";
@@ -982,13 +886,9 @@ export class AsyncSession implements AsyncDisposable {
         console.warn(`Sluice: ${message}. ${hint}`);
     }
   }
-}
 
-const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
-
-function checkOptions(options: SessionOptions): void {
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
+  #mapper(entityClass: unknown): Mapper {
+    this.#core.assertOpen();
+    return this.#core.context.registry.mapper(entityClass);
   }
 }

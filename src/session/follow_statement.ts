@@ -1,5 +1,5 @@
 /**
- * `session.execute()` of `update()`, `deleteFrom()` and an `insert()` that updates: the session's
+ * `session.execute()`. Of `update()`, `deleteFrom()` and an `insert()` that updates the session's
  * objects of the classes concerned are read again in the same round trip, so that they are what the
  * database has.
  *
@@ -21,6 +21,7 @@ import { allOf, anyOf, type Condition } from "../sql/expression.ts";
 import { nodeIn, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
 import type { Committed } from "../unit_of_work/hooks.ts";
 import { relatingKeys } from "../unit_of_work/references.ts";
+import { executeReading } from "./read_only.ts";
 import type { SessionCore } from "./session_core.ts";
 
 /** How a statement is run. */
@@ -33,6 +34,12 @@ export interface ExecuteOptions extends CallOptions {
   synchronize?: boolean | undefined;
 }
 
+/** What a statement gave, and what hooks are to be told of. */
+interface Followed<Row> {
+  readonly result: Result<Row>;
+  readonly changes: readonly Committed[];
+}
+
 /** What a statement may have changed. */
 interface Touched {
   readonly mapper: Mapper;
@@ -40,13 +47,40 @@ interface Touched {
   readonly columns: ReadonlySet<string> | undefined;
 }
 
-/** Runs a statement, and lets the session's objects follow. */
-export async function executeAndFollow<Row>(
+/** Runs a statement in its turn, inside a transaction after a flush, and lets objects follow. */
+export async function executeStatement<Row>(
+  core: SessionCore,
+  statement: Executable<Row>,
+  options: ExecuteOptions,
+): Promise<Result<Row>> {
+  const call = core.limits(options);
+  const { result, changes } = await core.turnstile.run(
+    async (connection): Promise<Followed<Row>> => {
+      await core.autoflush(connection, call);
+      if (core.options.readOnly) {
+        const { dialect } = core.context;
+        return { result: await executeReading(connection, dialect, statement, call), changes: [] };
+      }
+      core.work.writes.noteOthers();
+      // Rows of a bulk call's transaction are none of the objects' business.
+      const tracked = core.transaction?.tracks !== false;
+      if (options.synchronize === false || !tracked || core.work.identityMap.size === 0) {
+        return { result: await connection.execute(statement, call), changes: [] };
+      }
+      return await executeAndFollow(core, connection, statement, call);
+    },
+    call,
+  );
+  if (changes.length > 0) await core.work.hooks.committed(changes);
+  return result;
+}
+
+async function executeAndFollow<Row>(
   core: SessionCore,
   connection: Connection,
   statement: Executable<Row>,
   call: CallOptions,
-): Promise<{ readonly result: Result<Row>; readonly changes: readonly Committed[] }> {
+): Promise<Followed<Row>> {
   const touched = touchedBy(statement, core);
   const { identityMap } = core.work;
   const held = touched.flatMap(({ mapper, columns }) => {

@@ -1,7 +1,6 @@
 /** What a session does with single objects beyond adding and deleting. @module */
 
 import { NoResultError } from "../errors.ts";
-import type { PathTree } from "../loading/paths.ts";
 import { columnRef, isClassFilter } from "../mapper/definition.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
@@ -19,19 +18,12 @@ export class Objects {
   readonly #core: SessionCore;
   readonly #reader: Reader;
   readonly #relations: Relations;
-  readonly #paths: (mapper: Mapper, paths: readonly string[]) => PathTree;
 
-  /** Works for the session of `core`; `paths` makes a tree of paths, or refuses them. */
-  constructor(
-    core: SessionCore,
-    reader: Reader,
-    relations: Relations,
-    paths: (mapper: Mapper, paths: readonly string[]) => PathTree,
-  ) {
+  /** Works for the session of `core`. */
+  constructor(core: SessionCore, reader: Reader, relations: Relations) {
     this.#core = core;
     this.#reader = reader;
     this.#relations = relations;
-    this.#paths = paths;
   }
 
   /** Reads the row of an object anew, and its loaded relations. */
@@ -39,7 +31,7 @@ export class Objects {
     this.#core.assertOpen();
     const { work, context } = this.#core;
     const mapper = context.registry.mapperOf(object);
-    const wanted = this.#paths(mapper, paths);
+    const wanted = this.#relations.tree(mapper, paths);
     // Before the query, inside begin(), flushes what is not wanted any more.
     work.discard(object, "refresh");
     const { row, shape } = Managed.stateOf(object)!;
@@ -52,8 +44,8 @@ export class Objects {
     });
     const loaded = work.unload(object);
     if (loaded.length > 0) {
-      await this.#relations.load([object], this.#paths(mapper, [...loaded, ...paths]));
-    } else if (wanted.size > 0) await this.#relations.load([object], wanted);
+      await this.#relations.loadTree([object], this.#relations.tree(mapper, [...loaded, ...paths]));
+    } else if (wanted.size > 0) await this.#relations.loadTree([object], wanted);
   }
 
   /** Copies an object's state into this session's. */
@@ -62,7 +54,8 @@ export class Objects {
     this.#core.assertWritable();
     return await merge(object, this.#core, {
       byKeys: (mapper, keys) => this.#byKeys(mapper, keys, () => {}),
-      load: (mapper, objects, names) => this.#relations.load(objects, this.#paths(mapper, names)),
+      load: (mapper, objects, names) =>
+        this.#relations.loadTree(objects, this.#relations.tree(mapper, names)),
     });
   }
 

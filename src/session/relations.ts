@@ -7,22 +7,23 @@
 import { InputError, InstanceStateError } from "../errors.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
+import { chooseColumns } from "../loading/columns.ts";
 import { countRelated } from "../loading/counts.ts";
 import { loadColumns } from "../loading/missing_columns.ts";
 import { type PathTree, type Refinement, relationsOf } from "../loading/paths.ts";
 import { type Loader, loadPaths, loadReplaced } from "../loading/selectin.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import { isToMany, type MappedRelation, type Mapper } from "../mapper/mapper.ts";
+import type { Condition } from "../sql/expression.ts";
+import { nodeOf, type TableSource } from "../sql/node.ts";
 import type { Replaced } from "../unit_of_work/replaced.ts";
 import { settle } from "../util/settle.ts";
+import { Query, type QueryRunner } from "./query.ts";
+import { pathsOf, planFor } from "./query_plan.ts";
 import type { RelationLoader, SessionCore, WantedColumns } from "./session_core.ts";
 
-/**
- * The relation to be counted.
- *
- * @throws {InputError} when there is none of that name, or it leads to one object.
- */
-export function countedRelation(mapper: Mapper, name: unknown): MappedRelation {
+/** The relation to be counted. */
+function countedRelation(mapper: Mapper, name: unknown): MappedRelation {
   const [relation, ...more] = relationsOf(mapper, name);
   if (more.length === 0 && isToMany(relation!)) return relation!;
   throw new InputError(`"${name}" of ${mapper.name} is no relation to many: nothing to count`, {
@@ -33,18 +34,77 @@ export function countedRelation(mapper: Mapper, name: unknown): MappedRelation {
 /** Loads relations for one session. */
 export class Relations implements RelationLoader {
   readonly #core: SessionCore;
+  readonly #runner: QueryRunner;
 
-  /** Loads for the session of `core`. */
-  constructor(core: SessionCore) {
+  /** Loads for the session of `core`; `runner` is that of its queries. */
+  constructor(core: SessionCore, runner: QueryRunner) {
     this.#core = core;
+    this.#runner = runner;
     core.owner.loader = this;
+  }
+
+  /**
+   * Loads relations and columns of objects, named by paths or by one path and its refinement.
+   *
+   * @throws {InputError} when a path names no relation and no column.
+   */
+  async load(objects: readonly object[], paths: readonly unknown[]): Promise<void> {
+    const named = paths.filter((path) => typeof path === "string");
+    for (const [mapper, some] of this.#byClass(objects, named)) {
+      const isColumn = (path: unknown) => typeof path === "string" && mapper.reads(path);
+      const columns = paths.filter(isColumn);
+      const tree = this.tree(mapper, paths.filter((path) => !isColumn(path)));
+      await this.loadTree(
+        some,
+        tree,
+        columns.length === 0
+          ? undefined
+          : { mapper, choice: chooseColumns(mapper, columns, false, "load()") },
+      );
+    }
+  }
+
+  /**
+   * How many objects a relation of each leads to.
+   *
+   * @throws {InputError} when there is none of that name, or it leads to one object.
+   */
+  async counts<E extends object>(
+    objects: readonly E[],
+    relation: string,
+    where: ((related: never) => Condition) | undefined,
+  ): Promise<Map<E, number>> {
+    const counts = new Map<E, number>();
+    for (const [mapper, some] of this.#byClass(objects, [relation])) {
+      const counted = countedRelation(mapper, relation);
+      const source = { ...counted.target.source };
+      const node = where && this.#query(counted.target, source).where(where as never)[nodeOf].where;
+      const numbers = await this.#count(some, counted, { source, where: node });
+      some.forEach((object, i) => counts.set(object, numbers[i]!));
+    }
+    return counts;
+  }
+
+  /** What paths name, as a tree. */
+  tree(mapper: Mapper, paths: readonly unknown[]): PathTree {
+    return this.#query(mapper, mapper.source).selectin(...paths as never[])[pathsOf];
+  }
+
+  #query(mapper: Mapper, source: TableSource): Query<object> {
+    return new Query<object>(this.#runner, planFor(mapper, source));
+  }
+
+  /** Objects by the class that declares their relations. */
+  #byClass<E extends object>(objects: readonly E[], relations: string[]): Map<Mapper, E[]> {
+    const { registry } = this.#core.context;
+    return Map.groupBy(objects, (object) => registry.mapperOf(object).declaring(relations));
   }
 
   /**
    * Loads what of a tree and of some columns is not loaded yet. When nothing is missing, nothing is
    * sent.
    */
-  load(objects: readonly object[], tree: PathTree, columns?: WantedColumns): Promise<void> {
+  loadTree(objects: readonly object[], tree: PathTree, columns?: WantedColumns): Promise<void> {
     return this.#inTurn((loader) => {
       for (const object of objects) this.#assertManaged(object);
       return this.#load(objects, tree, loader, columns, () => true);
@@ -105,7 +165,7 @@ export class Relations implements RelationLoader {
   }
 
   /** The numbers of related objects, in the order of the objects. */
-  count(
+  #count(
     objects: readonly object[],
     relation: MappedRelation,
     refinement: Pick<Refinement, "source" | "where">,

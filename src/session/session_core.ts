@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ClosedError, UsageError } from "../errors.ts";
+import { ClosedError, InputError, UsageError } from "../errors.ts";
 import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
@@ -17,6 +17,8 @@ import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
 import type { Replaced } from "../unit_of_work/replaced.ts";
 import { UnitOfWork } from "../unit_of_work/unit_of_work.ts";
+import { didYouMean } from "../util/nearest.ts";
+import { ownOptions } from "../util/own.ts";
 import type { SessionStream } from "./session_stream.ts";
 import type { SessionTransaction } from "./session_transaction.ts";
 import { type ConnectionSource, Turnstile } from "./turnstile.ts";
@@ -34,6 +36,17 @@ export interface SessionOptions {
    * changes, bulk writes, statements. Default false.
    */
   readOnly?: boolean | undefined;
+}
+
+const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
+
+/** The options of a session, those that the caller wrote; refuses others than there are. */
+export function checkSessionOptions(options: SessionOptions): SessionOptions {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
+  }
+  return ownOptions(options, known);
 }
 
 /** What a session is made from. */

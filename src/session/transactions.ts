@@ -5,6 +5,7 @@
  */
 
 import { ClosedError } from "../errors.ts";
+import type { CallOptions } from "../dialect/driver.ts";
 import {
   checkBeginOptions,
   type RetryOptions,
@@ -111,6 +112,40 @@ async function once<T>(
     }
     throw error;
   }
+}
+
+/** Stores all changes in one short transaction; without changes nothing is sent. */
+export async function commitChanges(core: SessionCore, options: CallOptions): Promise<void> {
+  const call = core.limits(options);
+  const { work } = core;
+  const changes = await core.turnstile.exclusive(async (borrow) => {
+    if (core.readOnly) {
+      core.assertUnchanged();
+      return [];
+    }
+    work.begin();
+    try {
+      const replaced = work.replaced().size > 0;
+      const plan = replaced ? undefined : work.plan();
+      if (replaced || plan !== undefined) {
+        const connection = await borrow();
+        const transaction = await connection.beginSoon(call);
+        try {
+          if (plan !== undefined) await work.flush(plan, connection, call);
+          else await core.flush(connection, call);
+        } catch (error) {
+          await transaction.rollback().catch((failure) => suppress(error, failure));
+          throw error;
+        }
+        await transaction.commit(call);
+      }
+    } catch (error) {
+      work.rollback();
+      throw error;
+    }
+    return work.commit();
+  }, call);
+  await work.hooks.committed(changes);
 }
 
 function startingPoint({ work, context }: SessionCore): StartingPoint {
