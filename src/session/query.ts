@@ -10,7 +10,6 @@ import type { DriverStatement } from "../dialect/driver.ts";
 import { checkFilters } from "../mapper/filters.ts";
 import {
   addPath,
-  checkRefinement,
   type PathEnd,
   type PathTree,
   relationsOf,
@@ -60,10 +59,11 @@ import type { RowRunner } from "./queries/row_plan.ts";
 import type { OrderTerms } from "./queries/clauses.ts";
 import { filterCondition } from "./queries/filter_by.ts";
 import { From } from "./queries/from.ts";
+import { refinedEnd } from "./queries/refinement.ts";
 import type { Rows } from "./queries/rows.ts";
 import type { Select } from "./queries/select.ts";
 import type { NullableSelection } from "./queries/selection.ts";
-import { pathsOf, planFor, type QueryPlan, selectOf, whereOf } from "./query_plan.ts";
+import { pathsOf, planFor, type QueryPlan, selectOf } from "./query_plan.ts";
 import { refsOf } from "../mapper/refs.ts";
 import { withoutPrototype } from "../util/own.ts";
 
@@ -448,26 +448,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
         },
       );
     }
-    const { orderBy, limit, offset, unfiltered, source, columns, paths, ...rest } = refined.#plan;
-    const where = whereOf(refined.#plan);
-    const other = (["lock", "signal", "timeout", "window"] as const)
-      .find((name) => rest[name] !== plan[name]);
-    if (other !== undefined) {
-      throw new InputError(`${other}() has no place in the refinement of "${path}"`, {
-        hint: `Say it of the query itself: query.${strategy}("${path}", …).${other}(…)`,
-      });
-    }
-    const refinement = { where, orderBy, limit, offset, unfiltered, source, columns };
-    checkRefinement(path as string, relation, refinement);
-    if (strategy === "joined" && (limit ?? offset) !== undefined) {
-      throw new InputError(
-        `A joined relation has no limit per parent, and "${path}" is given one`,
-        {
-          hint: `Use .selectin("${path}", …)`,
-        },
-      );
-    }
-    return { strategy, refinement, next: paths };
+    return refinedEnd(path as string, relation, strategy, plan, refined.#plan);
   }
 
   /** Locks the rows until the transaction ends; only inside `begin()`. SQLite locks everything anyway. */
