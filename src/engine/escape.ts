@@ -7,7 +7,7 @@
 import { UsageError } from "../errors.ts";
 import type { Emitter } from "./events.ts";
 import type { Link, LinkContext } from "./link.ts";
-import { placeIn, traceHere } from "./place.ts";
+import { placeIn, traceHere } from "../util/place.ts";
 
 /** A program that makes its code as it goes has ever new places; they must not fill the memory. */
 const MOST_PLACES = 1_000;

@@ -1,7 +1,7 @@
 /** Which transactions of an engine are open, and which of them for too long. */
 
 import type { LeakReport, LeaseTask } from "../pool/pool.ts";
-import { placeIn, traceHere } from "./place.ts";
+import { placeIn, traceHere } from "../util/place.ts";
 
 /** How to watch. */
 export interface TransactionWatchOptions {

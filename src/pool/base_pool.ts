@@ -26,6 +26,7 @@ import type {
   PoolResource,
   PoolStatus,
 } from "./pool.ts";
+import { traceHere } from "../util/place.ts";
 import { type Permit, Semaphore } from "./semaphore.ts";
 
 const DONE: Promise<void> = Promise.resolve();
@@ -115,7 +116,7 @@ export abstract class BasePool<T> implements Pool<T> {
   }
 
   /** Lends the best idle one, if it can be lent as it is and there is a permit for it. */
-  #lendReady(permitted: () => Permit | undefined): Lease<T> | undefined {
+  #lendReady(permitted: () => Permit | undefined, place = this.#here()): Lease<T> | undefined {
     const slot = this.#idle.at(-1);
     if (slot === undefined || this.#closed) return undefined;
     const now = Date.now();
@@ -123,7 +124,7 @@ export abstract class BasePool<T> implements Pool<T> {
     const permit = permitted();
     if (permit === undefined) return undefined;
     this.#idle.pop();
-    return this.#lend(slot, permit, now);
+    return this.#lend(slot, permit, now, place);
   }
 
   acquire(options: PoolAcquireOptions<T> = {}): Promise<Lease<T>> {
@@ -144,15 +145,17 @@ export abstract class BasePool<T> implements Pool<T> {
     }
     const heldByAsker = options.held?.filter((lease) => !lease.released).length ?? 0;
     const started = performance.now();
+    // After a wait nobody who asked is on the stack any more.
+    const place = this.#here();
     const permit = this.#places.tryAcquire() ??
       await this.#waitInLine(options, timeout, heldByAsker, started);
     // Who waited gets what has just come back: nothing is left to wait for, and no limit to watch.
-    const lease = signal?.aborted ? undefined : this.#lendReady(() => permit);
+    const lease = signal?.aborted ? undefined : this.#lendReady(() => permit, place);
     if (lease !== undefined) return lease;
     const spent = performance.now() - started;
     // What is left is never 0, which would be no limit.
     const left = timeout === 0 ? 0 : Math.max(timeout - spent, 1);
-    return await this.#lendPrepared(permit, signal, left, (why) => {
+    return await this.#lendPrepared(permit, place, signal, left, (why) => {
       if (why === "timed out") this.#timedOut++;
       else if (!this.#closed) this.#cancelled++;
       if (why === "timed out") return this.#timeoutError(timeout, heldByAsker);
@@ -196,6 +199,7 @@ export abstract class BasePool<T> implements Pool<T> {
    */
   #lendPrepared(
     permit: Permit,
+    place: Error | undefined,
     signal: AbortSignal | undefined,
     timeout: number,
     giveUp: (why: "aborted" | "timed out") => unknown,
@@ -221,7 +225,7 @@ export abstract class BasePool<T> implements Pool<T> {
       this.#prepare().then((slot) => {
         if (!waiting) return void this.#keep(slot, permit);
         stop();
-        resolve(this.#lend(slot, permit, Date.now()));
+        resolve(this.#lend(slot, permit, Date.now(), place));
       }, (error) => {
         permit.release();
         if (!waiting) return;
@@ -231,9 +235,13 @@ export abstract class BasePool<T> implements Pool<T> {
     });
   }
 
-  #lend(slot: Slot<T>, permit: Permit, now: number): Lease<T> {
-    const trace = this.#trace ? new Error() : undefined;
-    const loan = new Loan(slot, permit, now, trace);
+  /** The place that asks, where it is wanted. */
+  #here(): Error | undefined {
+    return this.#trace ? traceHere() : undefined;
+  }
+
+  #lend(slot: Slot<T>, permit: Permit, now: number, place: Error | undefined): Lease<T> {
+    const loan = new Loan(slot, permit, now, place);
     this.#lent.add(loan);
     this.#checkouts++;
     const lease = new LoanLease(this.#lender, loan);

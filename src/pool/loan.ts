@@ -1,5 +1,6 @@
 /** One thing lent: the pool's record of it, and the handle that the borrower gets. */
 
+import { placeIn } from "../util/place.ts";
 import type { Permit } from "./semaphore.ts";
 import type { LeakReport, Lease, LeaseTask } from "./pool.ts";
 
@@ -45,7 +46,7 @@ export class Loan<T> {
 
   /** Where it was lent. Formatted only when asked for: that is the costly part of a trace. */
   get stack(): string | undefined {
-    return this.#trace?.stack?.replace(/^.*\n/, "");
+    return this.#trace && placeIn(this.#trace).stack;
   }
 
   report(kind: LeakReport["kind"], now: number): LeakReport {
