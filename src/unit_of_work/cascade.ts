@@ -89,7 +89,7 @@ export function orphansOf(
   if (owning.length === 0) return [];
   const adopted = new Set(links.filter(({ parent }) => parent !== null).map(({ child }) => child));
   const orphans = owning.flatMap((change) =>
-    [...linksOf(change)].filter(({ parent, child }) => parent === null && !adopted.has(child))
+    linksOf(change).filter(({ parent, child }) => parent === null && !adopted.has(child))
       .map(({ child }) => child)
   );
   return [...new Set(orphans)];

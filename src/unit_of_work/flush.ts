@@ -111,7 +111,7 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   for (const { object, row } of group) {
     const { versionIndex } = mapper;
     row[versionIndex] = versions.get(stateOf(object).key!);
-    give(object, mapper, versionIndex, row[versionIndex]!, new Set(), dialect);
+    give(object, mapper, versionIndex, row[versionIndex]!, [], dialect);
   }
 }
 
@@ -192,11 +192,10 @@ function inserted(
 /** A nullable key that was left open is null in the row, and so in the object. */
 function normalise(object: object, mapper: Mapper, row: WireRow): void {
   const properties = object as Record<string, unknown>;
-  mapper.columns.forEach((column, i) => {
-    if (row[i] === null && properties[column.property] === undefined) {
-      properties[column.property] = null;
-    }
-  });
+  for (let i = 0; i < row.length; i++) {
+    const { property } = mapper.columns[i]!;
+    if (row[i] === null && properties[property] === undefined) properties[property] = null;
+  }
 }
 
 function give(
@@ -204,7 +203,7 @@ function give(
   mapper: Mapper,
   index: number,
   wire: WireRow[number],
-  given: Set<string>,
+  given: string[],
   dialect: Dialect,
 ): void {
   const column = mapper.columns[index]!;
@@ -212,7 +211,7 @@ function give(
   const { property, group } = column;
   // What was not loaded cannot be asked for.
   const has = Object.hasOwn(object, group?.property ?? property);
-  if (!has || properties[property] === undefined) given.add(property);
+  if (!has || properties[property] === undefined) given.push(property);
   properties[column.property] = wire === null
     ? null
     : mapper.shape(dialect.name).codecs[index]!.decode(wire);
@@ -286,7 +285,7 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
     const versions = await readVersions(mapper, group.map(({ row }) => row), results, target);
     for (const { row, object, linked } of group) {
       row[mapper.versionIndex] = versions.get(stateOf(object).shape!.keyOf(row))!;
-      linked.add(mapper.versionIndex);
+      if (!linked.includes(mapper.versionIndex)) linked.push(mapper.versionIndex);
     }
   }
   for (const update of group) updated(update, target);

@@ -15,7 +15,7 @@ import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
-import type { Delete, Insert, Update } from "./flush_steps.ts";
+import { type Delete, type Insert, link as linkColumn, type Update } from "./flush_steps.ts";
 import { givenReferences } from "./given_keys.ts";
 import { orderKeys } from "./key_order.ts";
 import type { Link } from "./links.ts";
@@ -177,7 +177,7 @@ function planInsert(
 ): Insert {
   if (mapper.kind !== undefined || mapper.classes.size > 0) checkKind(object, mapper);
   const row: (WireValue | undefined)[] = [];
-  const linked = new Set<number>();
+  const linked: number[] = [];
   const { columns, codecs } = mapper.shape(dialect);
   for (let i = 0; i < columns.length; i++) {
     const column = columns[i]!;
@@ -185,7 +185,7 @@ function planInsert(
     const given = isGiven(column.defined.spec);
     if (i === mapper.versionIndex && value === undefined && !given) {
       row.push(encode(firstVersion(column.type), column, codecs[i]!));
-      linked.add(i);
+      linked.push(i);
     } else if (value === undefined) {
       if (!given && !column.nullable && !links?.some((link) => link.column === column)) {
         throw new InputError(`"${column.label}" has no value`, {
@@ -258,7 +258,7 @@ function planUpdate(
     changed: [...changed],
     row,
     pendingKeys: [],
-    linked: new Set(),
+    linked: [],
   };
 }
 
@@ -283,14 +283,14 @@ function refresh(update: Update, dialect: DialectName): void {
       const codec = codecs[versionIndex]!;
       const next = nextVersion(codec.decode(update.row[versionIndex]!));
       write(update, versionIndex, encode(next, column, codec));
-      update.linked.add(versionIndex);
+      linkColumn(update, versionIndex);
     }
   }
   for (let i = 0; i < columns.length; i++) {
     const { updateValue } = columns[i]!.defined.spec;
     if (updateValue === undefined || update.changed.includes(i)) continue;
     write(update, i, encode(updateValue(), columns[i]!, codecs[i]!));
-    update.linked.add(i);
+    linkColumn(update, i);
   }
 }
 
@@ -315,7 +315,7 @@ function applyLink(
       { hint: "Only objects of the class that declares it can be in the relation" },
     );
   }
-  target.linked.add(index);
+  linkColumn(target, index);
   // Both sides of a relation can say the same, and the last of several parents has it.
   const said = target.pendingKeys.findIndex((key) => key.index === index);
   if (said >= 0) target.pendingKeys.splice(said, 1);
@@ -440,18 +440,19 @@ function breakRing(
     changed: later.map(({ index }) => index).sort((a, b) => a - b),
     row: [],
     pendingKeys: later,
-    linked: new Set(later.map(({ index }) => index)),
+    linked: later.map(({ index }) => index),
   });
   return insert;
 }
 
 /** A key that no relation fills must not be null by accident. */
 function checkComplete({ mapper, row, pendingKeys }: Insert): void {
-  mapper.columns.forEach((column, index) => {
-    if (row[index] !== null || column.nullable) return;
-    if (pendingKeys.some((key) => key.index === index)) return;
+  for (let index = 0; index < row.length; index++) {
+    const column = mapper.columns[index]!;
+    if (row[index] !== null || column.nullable) continue;
+    if (pendingKeys.some((key) => key.index === index)) continue;
     throw new InputError(`"${column.label}" has no value`, {
       hint: "Set it, or the relation it belongs to",
     });
-  });
+  }
 }

@@ -24,7 +24,7 @@ export interface Insert {
   /** Keys to fill in before it is sent. */
   readonly pendingKeys: PendingKey[];
   /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: Set<number>;
+  readonly linked: number[];
 }
 
 /** A changed row. */
@@ -42,7 +42,7 @@ export interface Update {
   /** Keys to fill in before it is sent. */
   readonly pendingKeys: PendingKey[];
   /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: Set<number>;
+  readonly linked: number[];
 }
 
 /** A row to be deleted. */
@@ -53,4 +53,9 @@ export interface Delete {
   readonly mapper: Mapper;
   /** The primary key, and the version if there is one. */
   readonly key: WireRow;
+}
+
+/** Notes that the object gets a column when its row is written. */
+export function link({ linked }: Insert | Update, index: number): void {
+  if (!linked.includes(index)) linked.push(index);
 }

@@ -25,7 +25,7 @@ export interface Note {
   /** Its collections that were loaded in part, then. */
   readonly partial: ReadonlySet<string> | undefined;
   /** For new objects: the properties that the flush gave it. */
-  readonly given: Set<string>;
+  readonly given: string[];
   /** Its row was updated since. */
   updated: boolean;
 }
@@ -45,7 +45,7 @@ export class Journal {
         key: state.key,
         related: state.related && new Map(state.related),
         partial: state.partial && new Set(state.partial),
-        given: new Set(),
+        given: [],
         updated: false,
       };
       this.#notes.set(object, note);
@@ -82,7 +82,7 @@ export class Journal {
       const own = this.#notes.get(object);
       if (own === undefined) this.#notes.set(object, note);
       else {
-        for (const property of note.given) own.given.add(property);
+        own.given.push(...note.given);
         own.updated ||= note.updated;
       }
     }

@@ -55,22 +55,26 @@ export function visitRelations(
     const value = (object as Record<string, unknown>)[relation.property];
     const before = state?.related?.get(relation.property);
     if (value === before && !Array.isArray(value)) continue;
-    const old = new Set(membersOf(before));
+    const old = before === undefined ? undefined : new Set(membersOf(before));
     let added: object[] = [];
     for (const member of isToMany(relation) ? arrayOf(value, mapper, relation) : membersOf(value)) {
-      if (old.delete(member as object)) continue;
+      if (old?.delete(member as object)) continue;
       check(member, mapper, relation);
       visitor.reached(member as object);
       added.push(member as object);
     }
     if (added.length > 1 || (added.length > 0 && before !== undefined)) {
       // Once each: a program may put a member in twice.
-      const had = new Set(membersOf(before));
-      added = [...new Set(added)].filter((member) => !had.has(member));
+      added = [...new Set(added)];
+      if (before !== undefined) {
+        const had = new Set(membersOf(before));
+        added = added.filter((member) => !had.has(member));
+      }
     }
     // A reference that was not known before and is null now says something, too.
-    if (added.length > 0 || old.size > 0 || (value === null && before === undefined)) {
-      visitor.changed({ owner: object, relation, added, removed: [...old] });
+    const removed = old === undefined ? [] : [...old];
+    if (added.length > 0 || removed.length > 0 || (value === null && before === undefined)) {
+      visitor.changed({ owner: object, relation, added, removed });
     }
   }
 }
@@ -89,22 +93,24 @@ function arrayOf(value: unknown, mapper: Mapper, relation: MappedRelation): read
 }
 
 /** The keys that follow from a change. */
-export function* linksOf({ owner, relation, added, removed }: RelationChange): Generator<Link> {
+export function linksOf({ owner, relation, added, removed }: RelationChange): Link[] {
   const { kind, localColumns, targetColumns } = relation;
-  if (kind === "manyToMany") return;
+  const links: Link[] = [];
+  if (kind === "manyToMany") return links;
   if (kind === "belongsTo") {
-    yield* link(owner, localColumns, added[0] ?? null, targetColumns);
-    return;
+    link(links, owner, localColumns, added[0] ?? null, targetColumns);
+    return links;
   }
-  for (const child of added) yield* link(child, targetColumns, owner, localColumns);
+  for (const child of added) link(links, child, targetColumns, owner, localColumns);
   for (const child of removed) {
     // Deleted, or moved to another parent by its key: nothing is left to unlink.
     if (Managed.stateOf(child)?.status !== "persistent") continue;
     if (!targetColumns.every((column, i) => refersTo(child, column, owner, localColumns[i]!))) {
       continue;
     }
-    yield* link(child, targetColumns, null, localColumns);
+    link(links, child, targetColumns, null, localColumns);
   }
+  return links;
 }
 
 /** As the parent is now, or as it is stored: its key may change at the same time. */
@@ -122,17 +128,19 @@ function refersTo(
   return wire !== undefined && wire !== null && shape!.codecs[index]!.decode(wire) === value;
 }
 
-function* link(
+function link(
+  links: Link[],
   child: object,
   columns: readonly MappedColumn[],
   parent: object | null,
   parentColumns: readonly MappedColumn[],
-): Generator<Link> {
+): void {
   // A composite key refers to nothing as soon as one of its columns is null.
-  const cleared = parent === null ? columns.filter((column) => column.nullable) : [];
-  for (const [i, column] of columns.entries()) {
-    if (cleared.length > 0 && !cleared.includes(column)) continue;
-    yield { child, column, parent, parentColumn: parentColumns[i]! };
+  const clears = parent === null && columns.some((column) => column.nullable);
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns[i]!;
+    if (clears && !column.nullable) continue;
+    links.push({ child, column, parent, parentColumn: parentColumns[i]! });
   }
 }
 

@@ -243,9 +243,8 @@ class Ordering {
     const row = stateOf(object).row!.slice();
     for (const index of given) row[index] = null;
     given.sort((a, b) => a - b);
-    const linked = new Set<number>();
     this.#releases.set(update, {
-      ...{ object, mapper, key, changed: given, row, pendingKeys: [], linked },
+      ...{ object, mapper, key, changed: given, row, pendingKeys: [], linked: [] },
     });
     const takers = this.#takers.get(update) ?? [];
     this.#takers.delete(update);
