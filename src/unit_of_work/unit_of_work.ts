@@ -577,9 +577,10 @@ export class UnitOfWork {
 
   /** Lets go of all objects. */
   close(): void {
-    const all = new Set([...this.#pending, ...this.#deleted]);
-    this.identityMap.forEach((object) => all.add(object));
-    for (const object of all) this.#move(object, stateOf(object).mapper, "close");
+    const close = (object: object) => this.#move(object, stateOf(object).mapper, "close");
+    this.identityMap.forEach(close);
+    // What has no row yet, and what has none any more, is in no map.
+    for (const object of [...this.#pending, ...this.#deleted]) close(object);
     this.identityMap.clear();
     this.#expired.clear();
     this.#assigned.clear();
