@@ -41,7 +41,7 @@ export function decodeRows(chunk: Buffer, at: number, rows: WireRow[]): number {
     if (at + 5 > length || chunk[at] !== Type.dataRow) return at;
     const end = at + 1 + int32(chunk, at + 1);
     if (end > length || end < at + 7) return at;
-    if (!decodeLong(chunk, at, end, rows)) return MALFORMED;
+    if (!decodeRow(chunk, at, end, undefined, at, rows)) return MALFORMED;
     at = end;
   }
 }
@@ -52,36 +52,21 @@ function decodeBlock(chunk: Buffer, start: number, end: number, rows: WireRow[])
   const text = chunk.toString("ascii", start, end);
   for (let message = start; message < end;) {
     const next = message + 1 + int32(chunk, message + 1);
-    const count = (chunk[message + 5]! << 8) | chunk[message + 6]!;
-    if (4 * count > next - message - 7) return false;
-    const row = new Array<WireValue>(count);
-    let at = message + 7;
-    for (let i = 0; i < count; i++) {
-      if (at + 4 > next) return false;
-      const size = int32(chunk, at);
-      at += 4;
-      if (size === -1) {
-        row[i] = null;
-        continue;
-      }
-      const cellEnd = at + size;
-      if (size < 0 || cellEnd > next) return false;
-      let bits = 0;
-      for (let k = at; k < cellEnd; k++) bits |= chunk[k]!;
-      row[i] = bits < 0x80
-        ? text.substring(at - start, cellEnd - start)
-        : chunk.toString("utf8", at, cellEnd);
-      at = cellEnd;
-    }
-    if (at !== next) return false;
-    rows.push(row);
+    if (!decodeRow(chunk, message, next, text, start, rows)) return false;
     message = next;
   }
   return true;
 }
 
-/** One row that is longer than a block, cell by cell. */
-function decodeLong(chunk: Buffer, message: number, next: number, rows: WireRow[]): boolean {
+/** One row: its cells are cut from `text`, which begins at `start`, or decoded one by one without it. */
+function decodeRow(
+  chunk: Buffer,
+  message: number,
+  next: number,
+  text: string | undefined,
+  start: number,
+  rows: WireRow[],
+): boolean {
   const count = (chunk[message + 5]! << 8) | chunk[message + 6]!;
   if (4 * count > next - message - 7) return false;
   const row = new Array<WireValue>(count);
@@ -94,12 +79,22 @@ function decodeLong(chunk: Buffer, message: number, next: number, rows: WireRow[
       row[i] = null;
       continue;
     }
-    if (size < 0 || at + size > next) return false;
-    row[i] = chunk.toString("utf8", at, at += size);
+    const end = at + size;
+    if (size < 0 || end > next) return false;
+    row[i] = text !== undefined && isAscii(chunk, at, end)
+      ? text.substring(at - start, end - start)
+      : chunk.toString("utf8", at, end);
+    at = end;
   }
   if (at !== next) return false;
   rows.push(row);
   return true;
+}
+
+function isAscii(bytes: Buffer, from: number, to: number): boolean {
+  let bits = 0;
+  for (let at = from; at < to; at++) bits |= bytes[at]!;
+  return bits < 0x80;
 }
 
 function int32(bytes: Buffer, at: number): number {
