@@ -171,6 +171,7 @@ export function entity<const F extends Fields>(
   });
   for (const group of definition.groups) defineAccessors(Entity.prototype, group);
   guard(Entity.prototype, definition.guarded.relations, definition.guarded.deferred);
+  // The class is compiled from the definition, whose types are what the result declares.
   return Entity as unknown as EntityBase<F>;
 }
 

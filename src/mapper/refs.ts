@@ -63,6 +63,7 @@ function manyRef(relation: MappedRelation, source: TableSource): ManyRef<object>
     negate = false,
   ): SelectNode => {
     const inner: TableSource = { ...relation.target.source };
+    // Refs are made by property, from what the class of the target declares.
     const target = refsOf(relation.target, inner) as unknown as Ref<object>;
     const { where: belongs, joins } = related(relation, source, inner);
     const conditions = [belongs];

@@ -173,6 +173,7 @@ export function subclass<
   for (const group of ownOf(definition).groups) {
     defineAccessors(Entity.prototype as object, group);
   }
+  // The class is compiled from the definition, whose types are what the result declares.
   return Entity as unknown as SubclassBase<B, G>;
 }
 

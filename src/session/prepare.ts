@@ -66,6 +66,7 @@ export function prepare<P extends object, Q extends object>(
     let prepared = byEngine.get(runner.rows.registry);
     if (prepared === undefined) {
       const { names, parameters } = parametersFor<P>();
+      // What it really is, is asked of it next.
       const query = build(parameters, session) as unknown as Preparable;
       if (typeof query?.[rebind] !== "function") {
         throw new InputError(`prepare() expects a query, found ${describe(query)}`, {
@@ -78,6 +79,7 @@ export function prepare<P extends object, Q extends object>(
     checkNames(prepared.names, values);
     // A copy: the values are those of now, whatever becomes of the object.
     const binding = { values: { ...values }, statements: prepared.statements };
+    // Rebinding gives a query of the very class that the caller built, which is Q.
     return prepared.query[rebind](runner, binding) as unknown as Q;
   };
 }

@@ -53,6 +53,7 @@ export class NpmPostgres<S extends Sending> implements Protocol<S> {
   #listener!: SendingListener<S>;
 
   private constructor() {
+    // Its own types know nothing of `shared` options; the canaries see that it takes them.
     this.#sql = (postgres as unknown as (options: object) => Sql)(optionsFor(this.#socket));
   }
 

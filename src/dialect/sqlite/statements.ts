@@ -64,6 +64,7 @@ export class PreparedStatement {
     return Number(this.#statement!.run(...values).changes);
   }
 
+  /** Its types speak of objects: statements of ours are set to give arrays. */
   #read(statement: StatementSync, values: readonly BindValue[]): WireRow[] {
     if (!this.#bigints) {
       try {

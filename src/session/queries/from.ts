@@ -142,6 +142,7 @@ export class From<A extends readonly unknown[]> {
 
   #within<T>(what: string, callback: (...refs: A) => T): T {
     const { sources, refs } = this.#plan;
+    // The plan gains a ref with each source that a call adds to A, in the same order.
     return within(what, sources, refs as unknown as A, callback);
   }
 

@@ -159,6 +159,7 @@ export class Select<A extends readonly unknown[], S> extends Ends<RowOf<S>>
 
   #within<T>(what: string, callback: (...refs: A) => T): T {
     const { sources, refs } = this.#plan;
+    // The plan gains a ref with each source that a call adds to A, in the same order.
     return within(what, sources, refs as unknown as A, callback);
   }
 

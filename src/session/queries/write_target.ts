@@ -135,6 +135,7 @@ export class Target<E> {
   located<N extends UpdateNode | DeleteNode>(node: N): N {
     if (!this.isJoined) return node;
     const { definition: { source, columns } } = this;
+    // The refs of a table are made by property, one expression for each column.
     const refs = this.refsOf(node.table) as unknown as Record<string, Expression<unknown>>;
     const keys = columns.filter(({ spec }) => spec.primaryKey).map((column) =>
       columnRef(column, source).eq(refs[column.property]!)
