@@ -221,7 +221,10 @@ export interface CommitUnknownErrorOptions extends ConnectionErrorOptions {
   lookUp?: (() => Promise<boolean>) | undefined;
 }
 
-/** The connection was lost during COMMIT: whether it took place is not known. Code `COMMIT_UNKNOWN`. */
+/**
+ * The connection was lost during COMMIT, or during the one statement that a commit came to: whether it
+ * took place is not known. Code `COMMIT_UNKNOWN`.
+ */
 export class CommitUnknownError extends ConnectionError {
   /** The key by which its outcome can be looked up, if the transaction was given one. */
   readonly idempotencyKey: string | undefined;

@@ -98,6 +98,8 @@ export interface Dialect {
   compile(statement: Node): PreparedStatement;
   /** How many values a statement can have. */
   readonly maxParameters: number;
+  /** So many rows are sure to be one statement of `insertRows` or `deleteRows`; more can be several. */
+  readonly rowsAtOnce: number;
   /**
    * Decodes the rows of a statement whose types only the database knows (the `sql` tag): one
    * decoder for each column.

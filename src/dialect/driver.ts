@@ -17,6 +17,11 @@ export interface DriverStatement {
   readonly params: readonly WireValue[];
   /** Keep it prepared on the connection. Default true; false for one-off statements such as DDL. */
   readonly prepare?: boolean;
+  /**
+   * It is a transaction by itself, whose outcome matters: if the connection is lost after it was sent, it
+   * rejects with `CommitUnknownError`, as `commit()` does. Default false.
+   */
+  readonly alone?: boolean;
 }
 
 /** One column of a result. */

@@ -230,6 +230,17 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
+   * Runs a compiled statement that is a transaction by itself, without BEGIN and COMMIT, for the layers
+   * above: it happens as a whole or not at all.
+   *
+   * @throws {CommitUnknownError} `COMMIT_UNKNOWN` when the connection was lost before the answer.
+   * @throws {UsageError} `USAGE` when a transaction is open.
+   */
+  runAlone(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
+    return this.#link.runAlone(statement, call);
+  }
+
+  /**
    * From here on the open transaction answers nothing but rollback, because of `error`. For the layers
    * above, whose state can be out of step where the database's is not.
    */

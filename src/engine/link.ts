@@ -173,6 +173,16 @@ export class Link {
     }));
   }
 
+  /** Runs a statement that is a transaction by itself. */
+  runAlone(statement: DriverStatement, call?: CallOptions): Promise<DriverResult> {
+    try {
+      this.#assertNoneOpen();
+    } catch (error) {
+      return caught(Promise.reject(error));
+    }
+    return this.send({ ...statement, alone: true }, call);
+  }
+
   /** Opens a cursor in the open transaction. */
   async openCursor(statement: DriverStatement, call?: CallOptions): Promise<DriverCursor> {
     const refusal = this.refusal();
@@ -325,6 +335,15 @@ export class Link {
   }
 
   #claim(transaction: OpenTransaction, traced: boolean): void {
+    this.#assertNoneOpen();
+    this.transaction = transaction;
+    this.answered = false;
+    if (transaction.kind === "transaction") {
+      this.lease.task = this.#task = this.context.watch.begin(traced);
+    }
+  }
+
+  #assertNoneOpen(): void {
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
     if (this.transaction?.kind === "stream") {
@@ -337,11 +356,6 @@ export class Link {
       throw new UsageError("A transaction is open on this connection already", {
         hint: "Use tx.savepoint(fn) for one inside the other",
       });
-    }
-    this.transaction = transaction;
-    this.answered = false;
-    if (transaction.kind === "transaction") {
-      this.lease.task = this.#task = this.context.watch.begin(traced);
     }
   }
 

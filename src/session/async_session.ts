@@ -553,11 +553,15 @@ export class AsyncSession implements AsyncDisposable {
   // --- writing -----------------------------------------------------------------------------------
 
   /**
-   * Stores all changes in one short transaction. Without changes nothing is sent.
+   * Stores all changes in one short transaction. Without changes nothing is sent. Where one statement
+   * is all there is to send, it goes without BEGIN and COMMIT, in one round trip: a statement is a
+   * transaction by itself.
    *
    * When it fails, nothing is stored and every object is as it was before: new ones are transient
    * again, changed ones have their old values.
    *
+   * @throws {CommitUnknownError} when the connection was lost before the answer to COMMIT, or to that one
+   * statement: it may be stored.
    * @throws {UsageError} inside `begin()` or a stream's loop.
    * @throws {IntegrityError} when a constraint is violated.
    * @throws {StaleDataError} when a row to be changed is no longer there.

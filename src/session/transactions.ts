@@ -14,7 +14,9 @@ import {
 } from "../engine/begin_options.ts";
 import type { Connection } from "../engine/connection.ts";
 import { type Attempt, withRetries } from "../engine/retry.ts";
+import type { StatementRunner } from "../unit_of_work/flush_target.ts";
 import type { Committed } from "../unit_of_work/hooks.ts";
+import { isOneStatement } from "../unit_of_work/one_statement.ts";
 import { StartingPoint } from "../unit_of_work/starting_point.ts";
 import { suppress } from "../util/suppress.ts";
 import { readOnlyOf } from "./read_only.ts";
@@ -114,10 +116,14 @@ async function once<T>(
   }
 }
 
-/** Stores all changes in one short transaction; without changes nothing is sent. */
+/**
+ * Stores all changes in one short transaction, which one statement is by itself; without changes nothing
+ * is sent.
+ */
 export async function commitChanges(core: SessionCore, options: CallOptions): Promise<void> {
   const call = core.limits(options);
   const { work } = core;
+  const { dialect } = core.context;
   const changes = await core.turnstile.exclusive(async (borrow) => {
     if (core.readOnly) {
       core.assertUnchanged();
@@ -129,15 +135,14 @@ export async function commitChanges(core: SessionCore, options: CallOptions): Pr
       const plan = replaced ? undefined : work.plan();
       if (replaced || plan !== undefined) {
         const connection = await borrow();
-        const transaction = await connection.beginSoon(call);
-        try {
-          if (plan !== undefined) await work.flush(plan, connection, call);
-          else await core.flush(connection, call);
-        } catch (error) {
-          await transaction.rollback().catch((failure) => suppress(error, failure));
-          throw error;
+        if (plan !== undefined && isOneStatement(plan, dialect)) {
+          await work.flush(plan, alone(connection), call);
+        } else {
+          await inShortTransaction(connection, call, async () => {
+            if (plan !== undefined) await work.flush(plan, connection, call);
+            else await core.flush(connection, call);
+          });
         }
-        await transaction.commit(call);
       }
     } catch (error) {
       work.rollback();
@@ -146,6 +151,34 @@ export async function commitChanges(core: SessionCore, options: CallOptions): Pr
     return work.commit();
   }, call);
   await work.hooks.committed(changes);
+}
+
+async function inShortTransaction(
+  connection: Connection,
+  call: CallOptions,
+  work: () => Promise<void>,
+): Promise<void> {
+  const transaction = await connection.beginSoon(call);
+  try {
+    await work();
+  } catch (error) {
+    await transaction.rollback().catch((failure) => suppress(error, failure));
+    throw error;
+  }
+  await transaction.commit(call);
+}
+
+/** Runs the one statement of a flush as its own transaction. */
+function alone(connection: Connection): StatementRunner {
+  let sent = false;
+  return {
+    run(statement, call) {
+      // The first one is stored, and could not be taken back
+      if (sent) throw new Error("BUG: a flush of one statement sends another");
+      sent = true;
+      return connection.runAlone(statement, call);
+    },
+  };
 }
 
 function startingPoint({ work, context }: SessionCore): StartingPoint {

@@ -28,6 +28,7 @@ import {
   SerializationError,
   sql,
   StaleDataError,
+  StatementTimeoutError,
   text,
   TransactionAbortedError,
   UniqueViolationError,
@@ -212,6 +213,79 @@ scenario("45: a lost answer to COMMIT is unknown, and with a key looked up truly
   s.proxy.mode = "pass";
   assertEquals([later.idempotencyKey, await later.resolve()], ["d", true]);
   assertEquals(await balances(s), [103, 100]);
+});
+
+scenario("45: a lost answer to a statement that is its own transaction is unknown", async (s) => {
+  const config = { port: s.proxy.port, cancelGrace: 50 };
+  const engine = await bank(s, { poolSize: 1, maxOverflow: 0, poolPrePing: false }, config);
+  await using session = engine.session();
+  const account = await session.getOrFail(Account, 1);
+  const stored = () => s.sql("select id from transfers order by id");
+  const lose = async (id: string, mode: "stall" | "stallBack") => {
+    await session.execute(backend);
+    losesCommit(s, mode, "pass");
+    const transfer = new Transfer({ id, accountId: 1 });
+    session.add(transfer);
+    const error = await assertRejects(() => session.commit(), CommitUnknownError, "its own");
+    assertInstanceOf(error.cause, ConnectionLostError);
+    assertEquals([inspect(transfer).state, engine.pool.status().checkedOut], ["transient", 0]);
+  };
+  // It was stored, or it was not: nobody can tell.
+  await lose("a", "stallBack");
+  assertEquals(await stored(), [{ id: "a" }]);
+  await lose("b", "stall");
+  assertEquals(await stored(), [{ id: "a" }]);
+  // So it is for one that changes a row, and for one that nobody waited for any longer.
+  await session.execute(backend);
+  losesCommit(s, "stallBack", "pass");
+  account.balance = 7;
+  await assertRejects(() => session.commit(), CommitUnknownError);
+  assertEquals([account.balance, await balances(s)], [100, [7, 100]]);
+  await session.refresh(account);
+  s.proxy.mode = "stallBack";
+  account.balance = 8;
+  const late = await assertRejects(() => session.commit({ timeout: 20 }), CommitUnknownError);
+  assertInstanceOf(late.cause, StatementTimeoutError);
+  s.proxy.mode = "pass";
+  assertEquals([account.balance, await balances(s)], [7, [8, 100]]);
+  // One that was never sent is certain, and the next one is as usual.
+  const lost = engine.session();
+  await using held = await engine.connect();
+  await s.kill(held.id);
+  await assertRejects(
+    () => held.runAlone({ text: "delete from accounts", params: [] }),
+    ConnectionLostError,
+  );
+  await held.release();
+  lost.add(new Transfer({ id: "c", accountId: 2 }));
+  await lost.commit();
+  await lost.close();
+  assertEquals(await stored(), [{ id: "a" }, { id: "c" }]);
+});
+
+scenario("45: a statement that is its own transaction is cancelled as a whole", async (s) => {
+  const engine = await bank(s, { poolSize: 1, maxOverflow: 0 });
+  await using session = engine.session();
+  const account = await session.getOrFail(Account, 1);
+  const other = s.engine();
+  await using connection = await other.connect();
+  await using tx = await connection.begin();
+  await tx.execute(sql`select * from accounts where id = 1 for update`);
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  for (const limit of [{ signal: controller.signal }, { timeout: 30 }]) {
+    account.balance = 7;
+    const commit = session.commit(limit);
+    setTimeout(() => controller.abort(reason), 30);
+    const error = await assertRejects(() => commit);
+    if ("signal" in limit) assertStrictEquals(error, reason);
+    else assertInstanceOf(error, StatementTimeoutError);
+    assertEquals([account.balance, await balances(s)], [100, [100, 100]]);
+  }
+  await tx.rollback();
+  account.balance = 8;
+  await session.commit();
+  assertEquals(await balances(s), [8, 100]);
 });
 
 scenario("46: a link lost before COMMIT was sent is a certain rollback", async (s) => {

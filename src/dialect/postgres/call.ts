@@ -9,7 +9,7 @@ import type { CopySink, CopySource } from "./copy.ts";
 import type { Sending, SendMode } from "./protocol.ts";
 
 /** What kind of call it is; only some differ in how they end. */
-export type CallKind = "run" | "begin" | "commit" | "rollback" | "copy";
+export type CallKind = "run" | "alone" | "begin" | "commit" | "rollback" | "copy";
 
 /** One call. */
 export class Call implements Sending {

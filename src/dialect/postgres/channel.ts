@@ -345,8 +345,8 @@ export class Channel {
     if (this.#cancelReason !== undefined && fields.code === "57014") {
       return pendingRollbackError(this.#cancelReason);
     }
-    if (call.kind === "commit" && (fields.code === "40003" || fields.code === "08007")) {
-      return commitUnknownError(databaseErrorFromFields(fields, call.statement));
+    if (commits(call) && (fields.code === "40003" || fields.code === "08007")) {
+      return commitUnknownError(call.kind, databaseErrorFromFields(fields, call.statement));
     }
     const cause = fields.code === "25P02" ? this.#failure : undefined;
     return databaseErrorFromFields(fields, call.statement, cause);
@@ -524,7 +524,7 @@ export class Channel {
 
   #endOf(call: Call, reason: Error): unknown {
     const sent = call.writes !== -1 && this.#writes > call.writes;
-    if (call.kind === "commit" && sent) return commitUnknownError(call.givenUp ?? reason);
+    if (commits(call) && sent) return commitUnknownError(call.kind, call.givenUp ?? reason);
     if (call.givenUp === undefined) return call.failure ?? reason;
     if (call.givenUp instanceof SluiceError) call.givenUp.suppressed.push(reason);
     return call.givenUp;
@@ -544,4 +544,9 @@ export class Channel {
     socket.resume();
     socket.end(terminate);
   }
+}
+
+/** What it did is stored once it is answered. */
+function commits({ kind }: Call): boolean {
+  return kind === "commit" || kind === "alone";
 }

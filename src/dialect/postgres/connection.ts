@@ -90,9 +90,9 @@ export class PostgresConnection implements DriverConnection {
   run(statement: DriverStatement, options?: CallOptions): Promise<DriverResult> {
     const wrong = whatIsWrong(statement);
     if (wrong !== undefined) return caught(Promise.reject(wrong));
-    const { text, params } = statement;
+    const { text, params, alone } = statement;
     const mode = statement.prepare === false || !this.#prepared ? "unprepared" : "prepared";
-    return this.#channel.call("run", text, params, mode, options);
+    return this.#channel.call(alone ? "alone" : "run", text, params, mode, options);
   }
 
   /** Runs one read that may travel together with others of its kind. */

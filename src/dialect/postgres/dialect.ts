@@ -16,7 +16,7 @@ import { createTable, type DdlStyle, foreignKeyLine } from "../ddl.ts";
 import type { Dialect } from "../dialect.ts";
 import { arrayLiteral, parseArray } from "../../schema/postgres_array.ts";
 import { PostgresCompiler } from "./compiler.ts";
-import { copyRows, deleteRows, insertRows, updateRows } from "./rows.ts";
+import { CHUNK, copyRows, deleteRows, insertRows, updateRows } from "./rows.ts";
 
 const style: DdlStyle = {
   name: "postgres",
@@ -80,6 +80,7 @@ function decodeOid(oid: number): (wire: WireValue) => unknown {
 export const postgresDialect: Dialect = {
   name: "postgres",
   maxParameters: 65_535,
+  rowsAtOnce: CHUNK,
   compile: (statement) => new PostgresCompiler(postgresDialect).compile(statement),
   decoders: (columns) => columns.map((column) => decodeOid(column.type)),
   insertRows,

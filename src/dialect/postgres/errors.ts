@@ -179,10 +179,12 @@ export function lostError(target: string, error: Error | undefined): ConnectionL
   );
 }
 
-/** The error of a COMMIT whose answer did not come. */
-export function commitUnknownError(cause: unknown): CommitUnknownError {
+/** The error of a COMMIT, or of a statement that is a transaction by itself, whose answer did not come. */
+export function commitUnknownError(kind: string, cause: unknown): CommitUnknownError {
   return new CommitUnknownError(
-    "The connection was lost after COMMIT was sent: whether the transaction was stored is not known",
+    kind === "commit"
+      ? "The connection was lost after COMMIT was sent: whether the transaction was stored is not known"
+      : "The connection was lost after a statement was sent that is its own transaction: whether it was stored is not known",
     { hint: "Look whether its effects are there before running it again", cause },
   );
 }

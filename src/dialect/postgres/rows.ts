@@ -21,7 +21,7 @@ import { copyLines } from "./copy_text.ts";
 import { columnLiteral } from "../../schema/postgres_array.ts";
 
 /** Rows a statement takes at most: more gain no speed and cost memory. */
-const CHUNK = 10_000;
+export const CHUNK = 10_000;
 
 /** `insert … select from unnest`, or `values` for a single row. */
 export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {

@@ -37,6 +37,7 @@ const style: DdlStyle = {
 export const sqliteDialect: Dialect = {
   name: "sqlite",
   maxParameters: 32_766,
+  rowsAtOnce: 1,
   compile: (statement) => new SqliteCompiler(sqliteDialect).compile(statement),
   decoders: (columns) => columns.map(() => (wire: WireValue) => wire),
   insertRows,
