@@ -29,15 +29,25 @@ export function arrayText(items: readonly ArrayItem[]): string {
   return `{${parts.join(",")}}`;
 }
 
-/** Writes column `index` of many rows as an array. */
+/**
+ * Writes column `index` of many rows as an array. JSON's form of a list is the same but for its
+ * brackets and the escapes of control characters, and the engine writes it several times faster.
+ */
 export function columnLiteral(rows: readonly (readonly WireValue[])[], index: number): string {
-  let text = "{";
-  for (let i = 0; i < rows.length; i++) {
-    if (i > 0) text += ",";
-    const value = rows[i]![index];
-    text += value === null ? "NULL" : element(value as string);
+  const values = new Array<WireValue>(rows.length);
+  for (let i = 0; i < rows.length; i++) values[i] = rows[i]![index]!;
+  const json = JSON.stringify(values);
+  return escapesOnly(json) ? `{${json.slice(1, -1)}}` : arrayLiteral(values);
+}
+
+/** True if all that is escaped are quotes and backslashes, which an array escapes like JSON. */
+function escapesOnly(json: string): boolean {
+  if (!/\\[^"\\]/.test(json)) return true;
+  // Could still be what stands behind a backslash that is escaped itself.
+  for (let at = json.indexOf("\\"); at >= 0; at = json.indexOf("\\", at + 2)) {
+    if (json[at + 1] !== '"' && json[at + 1] !== "\\") return false;
   }
-  return text + "}";
+  return true;
 }
 
 function element(value: string): string {
