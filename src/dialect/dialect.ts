@@ -106,10 +106,15 @@ export interface Dialect {
    */
   decoders(columns: readonly DriverColumn[]): ((wire: WireValue) => unknown)[];
   /**
-   * Inserts rows, given by position as in `shape.columns`; RETURNING gives its rows in the same
-   * order. One statement where the database takes arrays, else as many as its limits ask for.
+   * Inserts rows, given by position as in `shape.columns`, or at the `places` in that order;
+   * RETURNING gives its rows in the same order. One statement where the database takes arrays, else
+   * as many as its limits ask for.
    */
-  insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[];
+  insertRows(
+    shape: InsertShape,
+    rows: readonly WireRow[],
+    places?: readonly number[],
+  ): RowsStatement[];
   /** How rows of this shape are copied in; absent where the database has no COPY. */
   copyRows?(shape: Pick<InsertShape, "table" | "columns">): CopyShape;
   /** Updates rows, each given as its key's values and then those of `shape.columns`. */

@@ -470,7 +470,9 @@ export function construct(
     used++;
     if (given[property] !== undefined) setRelation(object, property, given[property]);
   }
-  if (used < Object.keys(given).length) refuseUnknown(given, definition, className);
+  // Counted without making a list; what is inherited counts as well, so that it may be too many.
+  for (const _ in given) used--;
+  if (used < 0) refuseUnknown(given, definition, className);
 }
 
 function checkClass(className: string, property: string, found: unknown, value: string): void {
@@ -504,13 +506,14 @@ function groupValue({ property, nullable, columns }: DefinedGroup, given: unknow
   return values;
 }
 
-function refuseUnknown(given: object, definition: Definition, className: string): never {
+function refuseUnknown(given: object, definition: Definition, className: string): void {
   const known = [
     ...definition.columns.filter(({ group }) => group === undefined),
     ...definition.groups,
     ...definition.relations,
   ].map((field) => field.property);
-  const unknown = Object.keys(given).find((key) => !known.includes(key))!;
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
   throw new InputError(`${className} has no column or relation "${unknown}"`, {
     hint: didYouMean(unknown, known),
   });

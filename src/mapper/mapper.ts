@@ -132,6 +132,7 @@ export class Mapper {
   readonly readOnly: boolean;
   /** The relations by property. */
   readonly relations: Map<string, MappedRelation> = new Map();
+  #relationList: readonly MappedRelation[] | undefined = undefined;
   readonly #byProperty: ReadonlyMap<string, MappedColumn>;
   readonly #shapes = new Map<DialectName, RowShape>();
   readonly #sparseShapes = new Map<DialectName, RowShape>();
@@ -263,6 +264,11 @@ export class Mapper {
     return this.#byProperty.has(property) ||
       groups.some((group) => group.property === property) ||
       computed.some((column) => column.property === property);
+  }
+
+  /** The relations, once all are there: a list is walked faster than a map. */
+  get relationList(): readonly MappedRelation[] {
+    return this.#relationList ??= [...this.relations.values()];
   }
 
   /** The columns without which an object can be neither known nor linked nor written safely. */

@@ -8,9 +8,10 @@
  * @module
  */
 
+import { InputError } from "../errors.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
 import type { ColumnCodec } from "../schema/types.ts";
-import type { Fill } from "./definition.ts";
+import { type Fill, isGiven } from "./definition.ts";
 import type { MappedColumn } from "./mapped_column.ts";
 
 /** What identifies a row within its class: primitive, so that maps find it. */
@@ -30,6 +31,13 @@ export interface RowShape {
   readonly fill: Fill;
   /** The identity of a row. */
   readonly keyOf: (row: WireRow) => IdentityKey;
+  /**
+   * The row of a new object: undefined where the database gives the value. Columns without a value are
+   * null there, and their indexes are added to `open`.
+   *
+   * @throws {InputError} when a value cannot be stored.
+   */
+  readonly encode: (object: object, open: number[]) => (WireValue | undefined)[];
   /** Indexes of the columns in which the object differs from the row; null if there are none. */
   readonly changes: (object: object, row: WireRow) => number[] | null;
 }
@@ -48,6 +56,7 @@ export function compileShape(
     sparse,
     fill: compileFill(columns, codecs, sparse),
     keyOf: compileKey(keyIndexes, codecs, columns),
+    encode: compileEncode(columns, codecs),
     changes: compileChanges(columns, codecs, sparse),
   };
 }
@@ -132,6 +141,35 @@ function compileChanges(
     "c",
     `return (o, r) => { let d = null, v, w; ${lines.join("\n")} return d; };`,
   )(codecs);
+}
+
+/** A column's value on the wire, null included. */
+export function encodeValue(
+  value: unknown,
+  column: MappedColumn,
+  codec: ColumnCodec<unknown>,
+): WireValue {
+  if (value !== null) return codec.encode(value, column.label);
+  if (column.nullable) return null;
+  throw new InputError(`"${column.label}" takes no null`, {
+    hint: "Give it a value, or declare the column nullable()",
+  });
+}
+
+function compileEncode(columns: readonly MappedColumn[], codecs: Codecs): RowShape["encode"] {
+  const values = columns.map(({ property, nullable, defined, label }, i) => {
+    const missing = isGiven(defined.spec) ? "undefined" : `(open.push(${i}), null)`;
+    const none = nullable ? "null" : `encodeValue(null, columns[${i}])`;
+    return `(v = o[${JSON.stringify(property)}]) === undefined ? ${missing}
+      : v === null ? ${none} : c[${i}].encode(v, ${JSON.stringify(label)})`;
+  });
+  // One array of the row's exact size: it stays as the object's snapshot.
+  return new Function(
+    "c",
+    "columns",
+    "encodeValue",
+    `return (o, open) => { let v; return [${values.join(",\n")}]; };`,
+  )(codecs, columns, encodeValue);
 }
 
 function compileKey(

@@ -9,7 +9,7 @@ import { StaleDataError, UniqueViolationError } from "../errors.ts";
 import type { DeleteShape, Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Mapper } from "../mapper/mapper.ts";
-import type { IdentityKey } from "../mapper/row_shape.ts";
+import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
 import { followKeys, keyChanges } from "./consequences.ts";
 import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
@@ -21,10 +21,16 @@ import {
   insertParts,
   updateParts,
 } from "./flush_shapes.ts";
-import type { Delete, Insert, PendingKey, Update } from "./flush_steps.ts";
+import {
+  appended,
+  type Delete,
+  type Insert,
+  link,
+  type PendingKey,
+  type Update,
+} from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
-import type { Journal } from "./journal.ts";
-import { stateOf } from "./journal.ts";
+import { type Journal, type Note, stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
 import type { WriteOrder } from "./write_order.ts";
 import { advance } from "./states.ts";
@@ -43,7 +49,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   }
   for (const layer of plan.inserts) {
     for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
-    await settle([...groupInserts(layer)].map((group) => insertGroup(group, target)));
+    await settle(groupInserts(layer).map((group) => insertGroup(group, target)));
   }
   for (const round of updates) for (const update of round) completeUpdate(update);
   const parted = deletesFirst ? [] : partMembers(plan.parted, target);
@@ -98,9 +104,11 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   // The tables of a joined subclass take the key that the base's row was given.
   if (others.length > 0) await settle(others.map((part) => insertPart(part, group, target)));
   const returned = others.length === 0 ? base.returned : parts.flatMap(({ returned }) => returned);
-  for (const insert of group) inserted(insert, returned, target);
   const { mapper } = group[0]!;
   const { dialect } = target;
+  const shape = mapper.shape(dialect.name);
+  const map = target.identityMap.of(mapper);
+  for (const insert of group) inserted(insert, returned, shape, map, target.journal);
   if (!mapper.versionGenerated || dialect.readRows === undefined) return;
   const versions = await readVersions(
     mapper,
@@ -111,7 +119,7 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   for (const { object, row } of group) {
     const { versionIndex } = mapper;
     row[versionIndex] = versions.get(stateOf(object).key!);
-    give(object, mapper, versionIndex, row[versionIndex]!, [], dialect);
+    give(object, shape, versionIndex, row[versionIndex]!);
   }
 }
 
@@ -123,8 +131,9 @@ async function insertPart(
   target: FlushTarget,
 ): Promise<void> {
   const { dialect, connection } = target;
-  const rows = group.map(({ row }) => given.map((i) => row[i]!));
-  const statements = dialect.insertRows(shape, rows);
+  // What is given of them has a value by now.
+  const rows = group.map(({ row }) => row as WireRow);
+  const statements = dialect.insertRows(shape, rows, given);
   const results = await runAll(connection, statements, target.call);
   if (returned.length === 0) return;
   let at = 0;
@@ -172,49 +181,58 @@ function runAll(
 
 /** The object is persistent now, with what was written and given back as its snapshot. */
 function inserted(
-  { object, mapper, row, linked }: Insert,
+  insert: Insert,
   returned: readonly number[],
-  { journal, identityMap, dialect }: FlushTarget,
+  shape: RowShape,
+  map: Map<IdentityKey, object>,
+  journal: Journal,
 ): void {
+  const { object, linked } = insert;
+  const row = insert.row as WireRow;
   const state = stateOf(object);
-  const { given } = journal.note(object, state);
-  const shape = mapper.shape(dialect.name);
-  for (const index of returned) give(object, mapper, index, row[index]!, given, dialect);
-  for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
-  state.row = row as WireRow;
+  const note = journal.note(object, state);
+  for (const index of returned) {
+    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
+  }
+  for (const index of linked) {
+    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
+  }
+  state.row = row;
   state.shape = shape;
-  state.key = shape.keyOf(state.row);
+  state.key = shape.keyOf(row);
   advance(object, state, "insert");
-  identityMap.of(mapper).set(state.key, object);
-  normalise(object, mapper, state.row);
+  map.set(state.key, object);
+  if (insert.open) normalise(object, shape, row);
+}
+
+function noteGiven(note: Note, { columns }: RowShape, index: number): void {
+  note.given = appended(note.given, columns[index]!.property);
 }
 
 /** A nullable key that was left open is null in the row, and so in the object. */
-function normalise(object: object, mapper: Mapper, row: WireRow): void {
+function normalise(object: object, { columns }: RowShape, row: WireRow): void {
   const properties = object as Record<string, unknown>;
   for (let i = 0; i < row.length; i++) {
-    const { property } = mapper.columns[i]!;
-    if (row[i] === null && properties[property] === undefined) properties[property] = null;
+    if (row[i] !== null) continue;
+    const { property } = columns[i]!;
+    if (properties[property] === undefined) properties[property] = null;
   }
 }
 
+/** Gives a property the value that its column has now; true if it had none. */
 function give(
   object: object,
-  mapper: Mapper,
+  { columns, codecs }: RowShape,
   index: number,
-  wire: WireRow[number],
-  given: string[],
-  dialect: Dialect,
-): void {
-  const column = mapper.columns[index]!;
+  wire: WireValue,
+): boolean {
   const properties = object as Record<string, unknown>;
-  const { property, group } = column;
+  const { property, group } = columns[index]!;
   // What was not loaded cannot be asked for.
-  const has = Object.hasOwn(object, group?.property ?? property);
-  if (!has || properties[property] === undefined) given.push(property);
-  properties[column.property] = wire === null
-    ? null
-    : mapper.shape(dialect.name).codecs[index]!.decode(wire);
+  const has = Object.hasOwn(object, group?.property ?? property) &&
+    properties[property] !== undefined;
+  properties[property] = wire === null ? null : codecs[index]!.decode(wire);
+  return !has;
 }
 
 /** An update that a ring of inserts left behind gets its row and key now. */
@@ -283,10 +301,10 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
   const { mapper } = group[0]!;
   if (mapper.versionGenerated) {
     const versions = await readVersions(mapper, group.map(({ row }) => row), results, target);
-    for (const { row, object, linked } of group) {
+    for (const { row, object } of group) {
       row[mapper.versionIndex] = versions.get(stateOf(object).shape!.keyOf(row))!;
-      if (!linked.includes(mapper.versionIndex)) linked.push(mapper.versionIndex);
     }
+    for (const update of group) link(update, mapper.versionIndex);
   }
   for (const update of group) updated(update, target);
 }
@@ -308,14 +326,16 @@ async function sendUpdates(
   return first;
 }
 
-function updated(update: Update, { journal, identityMap, dialect }: FlushTarget): void {
+function updated(update: Update, { journal, identityMap }: FlushTarget): void {
   const { object, mapper, row, changed, linked } = update;
   const state = stateOf(object);
+  const shape = state.shape!;
   const note = journal.note(object, state);
-  const { given } = note;
   note.updated = true;
-  for (const index of linked) give(object, mapper, index, row[index]!, given, dialect);
-  const key = state.shape!.keyOf(row);
+  for (const index of linked) {
+    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
+  }
+  const key = shape.keyOf(row);
   if (key !== state.key) {
     identityMap.forget(object, mapper, state.key);
     identityMap.of(mapper).set(key, object);

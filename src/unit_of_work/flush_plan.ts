@@ -7,17 +7,25 @@
 
 import { InputError } from "../errors.ts";
 import { type InstanceState, Managed } from "../mapper/instance_state.ts";
-import { isGiven } from "../mapper/definition.ts";
-import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import { encodeValue as encode } from "../mapper/row_shape.ts";
 import type { Table } from "../schema/table.ts";
 import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
-import { type Delete, type Insert, link as linkColumn, type Update } from "./flush_steps.ts";
+import { classesOf } from "./flush_shapes.ts";
+import {
+  appended,
+  type Delete,
+  type Insert,
+  link as linkColumn,
+  none,
+  type Update,
+} from "./flush_steps.ts";
 import { givenReferences } from "./given_keys.ts";
 import { orderKeys } from "./key_order.ts";
+import { stateOf } from "./journal.ts";
 import type { Link } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
 import { orderWrites, type WriteOrder } from "./write_order.ts";
@@ -45,7 +53,7 @@ export interface FlushInput {
   /** All mappers, for the order of tables. */
   readonly mappers: readonly Mapper[];
   /** New objects. */
-  readonly pending: readonly { readonly object: object; readonly mapper: Mapper }[];
+  readonly pending: Iterable<object>;
   /** Managed objects that differ from their rows. */
   readonly changed: readonly {
     readonly object: object;
@@ -68,35 +76,30 @@ export interface FlushInput {
  * @throws {InputError} when a value cannot be stored, before anything was sent.
  */
 export function planFlush(input: FlushInput): FlushPlan {
-  const { dialect } = input;
-  const linksOf = groupLinks(input.links);
+  const { dialect, links } = input;
+  const rows: Insert[] = [];
+  const open: number[] = [];
+  for (const object of input.pending) rows.push(planInsert(object, dialect, open));
   const inserts = new Map<object, Insert>();
-  for (const { object, mapper } of input.pending) {
-    inserts.set(object, planInsert(object, mapper, dialect, linksOf.get(object)));
-  }
+  // Nobody asks for them unless something refers to something.
+  if (links.length > 0) { for (const insert of rows) inserts.set(insert.object, insert); }
   const updates = new Map<object, Update>();
   for (const { object, state, columns } of input.changed) {
     updates.set(object, planUpdate(object, state, columns, dialect));
   }
-  for (const [object, links] of linksOf) {
-    for (const link of links) {
-      const insert = inserts.get(object);
-      const target = insert ?? updates.get(object) ?? newUpdate(object, dialect);
-      if (target === undefined) continue;
-      applyLink(target, link, inserts, updates);
-      if (insert === undefined && touches(target as Update)) updates.set(object, target as Update);
-    }
+  for (const link of withoutClearing(links)) {
+    const { child } = link;
+    const insert = inserts.get(child);
+    const target = insert ?? updates.get(child) ?? newUpdate(child, dialect);
+    if (target === undefined) continue;
+    applyLink(target, link, inserts, updates);
+    if (insert === undefined && touches(target as Update)) updates.set(child, target as Update);
   }
-  const mappers = input.mappers.filter((mapper) => mapper.root === mapper);
-  const rootOf = new Map(input.mappers.map(({ table, root }) => [table as Table, root]));
-  const order = topologicalSort(
-    mappers,
-    ({ tables }) => tables.flatMap((t) => t.foreignKeys.map(({ target }) => rootOf.get(target)!)),
-  );
-  const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
-  const byRing = Map.groupBy(inserts.values(), (insert) => ringOf.get(insert.mapper.root));
-  const layers = order.flatMap((_, i) => layer(byRing.get(i) ?? [], inserts, updates));
-  for (const insert of inserts.values()) checkComplete(insert);
+  const { roots, ringOf, rings } = ringsOf(input.mappers);
+  const byRing: Insert[][] = Array.from({ length: rings }, () => []);
+  for (const insert of rows) byRing[ringOf.get(insert.mapper.root)!]!.push(insert);
+  const layers = byRing.flatMap((members) => layer(members, inserts, updates));
+  for (const insert of rows) if (insert.open) checkComplete(insert);
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
   const touched = [...updates.values()].filter((update) => touches(update));
   // A key that is cleared before its row goes changes nothing that anybody will see.
@@ -107,9 +110,9 @@ export function planFlush(input: FlushInput): FlushPlan {
   return {
     inserts: layers,
     order: orderKeys(
-      orderWrites(inserts.values(), touched, deletes.flat()),
-      { inserts: [...inserts.values()], updates: touched, deletes: deletes.flat() },
-      mappers,
+      orderWrites(rows, touched, deletes.flat()),
+      { inserts: rows, updates: touched, deletes: deletes.flat() },
+      roots,
     ),
     deletes,
     joined: input.memberships.joined,
@@ -118,16 +121,38 @@ export function planFlush(input: FlushInput): FlushPlan {
   };
 }
 
-function groupLinks(links: readonly Link[]): Map<object, Link[]> {
-  const byChild = Map.groupBy(links, ({ child }) => child);
-  for (const [child, list] of byChild) {
-    if (list.length === 1) continue;
-    // A new parent says more than the old one's "no longer mine".
+/** The tables' order: which roots need each other, ring by ring, and the rings in order. */
+interface Rings {
+  readonly roots: readonly Mapper[];
+  readonly ringOf: ReadonlyMap<Mapper, number>;
+  readonly rings: number;
+}
+
+const knownRings = new WeakMap<readonly Mapper[], Rings>();
+
+function ringsOf(mappers: readonly Mapper[]): Rings {
+  let found = knownRings.get(mappers);
+  if (found === undefined) {
+    const roots = mappers.filter((mapper) => mapper.root === mapper);
+    const rootOf = new Map(mappers.map(({ table, root }) => [table as Table, root]));
+    const order = topologicalSort(
+      roots,
+      ({ tables }) => tables.flatMap((t) => t.foreignKeys.map(({ target }) => rootOf.get(target)!)),
+    );
+    const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
+    knownRings.set(mappers, found = { roots, ringOf, rings: order.length });
+  }
+  return found;
+}
+
+/** A new parent says more than the old one's "no longer mine". */
+function withoutClearing(links: readonly Link[]): readonly Link[] {
+  if (links.every(({ parent }) => parent !== null)) return links;
+  return Map.groupBy(links, ({ child }) => child).values().toArray().flatMap((list) => {
     const taken = (link: Link) =>
       list.some(({ column, parent }) => column === link.column && parent !== null);
-    byChild.set(child, list.filter((link) => link.parent !== null || !taken(link)));
-  }
-  return byChild;
+    return list.filter((link) => link.parent !== null || !taken(link));
+  });
 }
 
 /** Dependents first: ring by ring, and within a ring row by row. */
@@ -169,38 +194,25 @@ export function guardedKeyOf(state: InstanceState): WireRow {
   return key;
 }
 
-function planInsert(
-  object: object,
-  mapper: Mapper,
-  dialect: DialectName,
-  links: readonly Link[] | undefined,
-): Insert {
+/** `open` is only lent, for what a row leaves open. */
+function planInsert(object: object, dialect: DialectName, open: number[]): Insert {
+  const { mapper } = stateOf(object);
   if (mapper.kind !== undefined || mapper.classes.size > 0) checkKind(object, mapper);
-  const row: (WireValue | undefined)[] = [];
-  const linked: number[] = [];
-  const { columns, codecs } = mapper.shape(dialect);
-  for (let i = 0; i < columns.length; i++) {
-    const column = columns[i]!;
-    const value = (object as Record<string, unknown>)[column.property];
-    const given = isGiven(column.defined.spec);
-    if (i === mapper.versionIndex && value === undefined && !given) {
-      row.push(encode(firstVersion(column.type), column, codecs[i]!));
-      linked.push(i);
-    } else if (value === undefined) {
-      if (!given && !column.nullable && !links?.some((link) => link.column === column)) {
-        throw new InputError(`"${column.label}" has no value`, {
-          hint: column.defined.spec.references === undefined
-            ? `Set it before the ${mapper.name} is flushed`
-            : `Set it, or the relation it belongs to, before the ${mapper.name} is flushed`,
-        });
-      }
-      row.push(given ? undefined : null);
-    } else {
-      if (i === mapper.versionIndex && mapper.versionGenerated) refuseVersion(mapper);
-      row.push(encode(value, column, codecs[i]!));
-    }
+  const shape = mapper.shape(dialect);
+  open.length = 0;
+  const row = shape.encode(object, open);
+  let linked: readonly number[] = none;
+  const { versionIndex } = mapper;
+  if (versionIndex >= 0) {
+    const at = open.indexOf(versionIndex);
+    if (at >= 0) {
+      const column = mapper.columns[versionIndex]!;
+      row[versionIndex] = encode(firstVersion(column.type), column, shape.codecs[versionIndex]!);
+      linked = [versionIndex];
+      open.splice(at, 1);
+    } else if (mapper.versionGenerated && row[versionIndex] !== undefined) refuseVersion(mapper);
   }
-  return { object, mapper, row, pendingKeys: [], linked };
+  return { object, mapper, row, open: open.length > 0, pendingKeys: none, linked };
 }
 
 /** A row becomes an object of the class that its discriminator tells: it must be this one. */
@@ -215,19 +227,6 @@ function checkKind(object: object, { columns, discriminator, kind, name }: Mappe
   }
   throw new InputError(`"${label}" of ${name} says another class than "${kind}"`, {
     hint: "Leave it to the class: a row becomes an object of another one by being stored anew",
-  });
-}
-
-/** A column's value on the wire, null included. */
-function encode(
-  value: unknown,
-  column: MappedColumn,
-  codec: { encode(value: unknown, label: string): WireValue },
-): WireValue {
-  if (value !== null) return codec.encode(value, column.label);
-  if (column.nullable) return null;
-  throw new InputError(`"${column.label}" takes no null`, {
-    hint: "Give it a value, or declare the column nullable()",
   });
 }
 
@@ -257,8 +256,8 @@ function planUpdate(
     key: guardedKeyOf(state),
     changed: [...changed],
     row,
-    pendingKeys: [],
-    linked: [],
+    pendingKeys: none,
+    linked: none,
   };
 }
 
@@ -317,8 +316,9 @@ function applyLink(
   }
   linkColumn(target, index);
   // Both sides of a relation can say the same, and the last of several parents has it.
-  const said = target.pendingKeys.findIndex((key) => key.index === index);
-  if (said >= 0) target.pendingKeys.splice(said, 1);
+  if (isPending(target, index)) {
+    target.pendingKeys = target.pendingKeys.filter((key) => key.index !== index);
+  }
   if (link.parent === null) {
     if (!link.column.nullable) {
       throw new InputError(
@@ -331,27 +331,32 @@ function applyLink(
     write(target, index, null);
     return;
   }
-  const parentMapper = inserts.get(link.parent)?.mapper ?? Managed.stateOf(link.parent)?.mapper;
+  const insert = inserts.get(link.parent);
+  const parentMapper = insert?.mapper ?? Managed.stateOf(link.parent)?.mapper;
   if (parentMapper === undefined) return;
   const parentIndex = parentMapper.columns.indexOf(link.parentColumn);
-  const known = inserts.get(link.parent)?.row[parentIndex] ??
-    (inserts.has(link.parent)
-      ? undefined
-      : (updates.get(link.parent) ?? Managed.stateOf(link.parent)!).row![parentIndex]);
-  if (known !== undefined && !inserts.has(link.parent)) {
+  const parent = insert ?? updates.get(link.parent) ?? Managed.stateOf(link.parent)!;
+  const known = parent.row![parentIndex];
+  if (known !== undefined && insert === undefined) {
     // The same key can stand for another parent by then, and the row have followed the old one.
     write(target, index, known, updates.get(link.parent)?.changed.includes(parentIndex));
     return;
   }
   // Even where the new parent's key is known, its row has to be there first.
-  target.pendingKeys.push({ index, parent: link.parent, parentIndex });
+  const key = { index, parent: link.parent, parentIndex };
+  target.pendingKeys = appended(target.pendingKeys, key);
   write(target, index, known ?? null);
+}
+
+/** True if the column's value is that of a row that has to be inserted first. */
+function isPending({ pendingKeys }: Insert | Update, index: number): boolean {
+  for (const key of pendingKeys) if (key.index === index) return true;
+  return false;
 }
 
 function write(target: Insert | Update, index: number, wire: WireValue, again = false): void {
   if ("changed" in target) {
-    const pending = again || target.pendingKeys.some((key) => key.index === index);
-    if (target.row[index] === wire && !pending) return;
+    if (target.row[index] === wire && !again && !isPending(target, index)) return;
     if (!target.changed.includes(index)) {
       target.changed.push(index);
       target.changed.sort((a, b) => a - b);
@@ -368,11 +373,21 @@ function layer(
   members: readonly Insert[],
   inserts: ReadonlyMap<object, Insert>,
   updates: Map<object, Update>,
-): Insert[][] {
+): (readonly Insert[])[] {
+  if (members.length === 0) return [];
+  const given = givenReferences(members);
+  const classes = new Set<Mapper | undefined>(classesOf(members).map(({ root }) => root));
+  const refers = ({ pendingKeys }: Insert): boolean => {
+    for (const { parent } of pendingKeys) {
+      if (classes.has(inserts.get(parent)?.mapper.root)) return true;
+    }
+    return false;
+  };
+  // Most often, nothing in it refers to anything else in it.
+  if (given === undefined && !members.some(refers)) return [members];
   const waiting = new Map<Insert, number>();
   const dependents = new Map<Insert, Insert[]>();
   const inside = new Set(members);
-  const given = givenReferences(members);
   for (const insert of members) {
     const needed = given?.get(insert) ?? [];
     for (const { parent } of insert.pendingKeys) {
@@ -386,7 +401,7 @@ function layer(
     }
     waiting.set(insert, needed.length);
   }
-  const layers: Insert[][] = [];
+  const layers: (readonly Insert[])[] = [];
   let ready = members.filter((insert) => waiting.get(insert) === 0);
   while (waiting.size > 0) {
     if (ready.length === 0) ready = [breakRing([...waiting.keys()], inside, inserts, updates)];
@@ -428,10 +443,8 @@ function breakRing(
     });
   }
   const later = open(insert);
-  for (const key of later) {
-    insert.pendingKeys.splice(insert.pendingKeys.indexOf(key), 1);
-    insert.row[key.index] = null;
-  }
+  insert.pendingKeys = insert.pendingKeys.filter((key) => !later.includes(key));
+  for (const { index } of later) insert.row[index] = null;
   updates.set(insert.object, {
     object: insert.object,
     mapper: insert.mapper,
@@ -446,13 +459,16 @@ function breakRing(
 }
 
 /** A key that no relation fills must not be null by accident. */
-function checkComplete({ mapper, row, pendingKeys }: Insert): void {
+function checkComplete(insert: Insert): void {
+  const { mapper, row } = insert;
   for (let index = 0; index < row.length; index++) {
     const column = mapper.columns[index]!;
     if (row[index] !== null || column.nullable) continue;
-    if (pendingKeys.some((key) => key.index === index)) continue;
+    if (isPending(insert, index)) continue;
     throw new InputError(`"${column.label}" has no value`, {
-      hint: "Set it, or the relation it belongs to",
+      hint: column.defined.spec.references === undefined
+        ? `Set it before the ${mapper.name} is flushed`
+        : `Set it, or the relation it belongs to, before the ${mapper.name} is flushed`,
     });
   }
 }

@@ -15,7 +15,10 @@ function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
 }
 
 /** New rows that give the same columns. */
-export function groupInserts(layer: readonly Insert[]): Insert[][] {
+export function groupInserts(layer: readonly Insert[]): (readonly Insert[])[] {
+  const [first] = layer;
+  if (first === undefined) return [];
+  if (layer.every((insert) => givesSame(insert, first))) return [layer];
   return groupBy(layer, ({ mapper }) => mapper).flatMap((group) =>
     groupBy(group, ({ row }) => {
       let omitted = "";
@@ -23,6 +26,26 @@ export function groupInserts(layer: readonly Insert[]): Insert[][] {
       return omitted;
     })
   );
+}
+
+function givesSame(a: Insert, b: Insert): boolean {
+  if (a.mapper !== b.mapper) return false;
+  for (let i = 0; i < a.row.length; i++) {
+    if ((a.row[i] === undefined) !== (b.row[i] === undefined)) return false;
+  }
+  return true;
+}
+
+/** The classes of new rows, which mostly come class by class. */
+export function classesOf(inserts: readonly Insert[]): Mapper[] {
+  const classes: Mapper[] = [];
+  let last: Mapper | undefined;
+  for (const { mapper } of inserts) {
+    if (mapper === last) continue;
+    last = mapper;
+    if (!classes.includes(mapper)) classes.push(mapper);
+  }
+  return classes;
 }
 
 /** What a group of rows gives to one of its tables. */
@@ -44,9 +67,9 @@ export function insertParts(
   return mapper.parts.map(({ table, part, holds }) => {
     const given: number[] = [];
     const returned: number[] = [];
-    row.forEach((wire, i) => {
-      if (holds[i]) (wire === undefined ? returned : given).push(i);
-    });
+    for (let i = 0; i < row.length; i++) {
+      if (holds[i]) (row[i] === undefined ? returned : given).push(i);
+    }
     const columns: Column[] = given.map((i) => mapper.columns[i]!);
     if (part !== undefined) {
       columns.unshift(...table.primaryKey);

@@ -21,10 +21,12 @@ export interface Insert {
   readonly mapper: Mapper;
   /** Wire values by the mapper's columns; undefined where the database gives the value. */
   readonly row: (WireValue | undefined)[];
+  /** Columns that nothing gave a value so far are null in the row. */
+  readonly open: boolean;
   /** Keys to fill in before it is sent. */
-  readonly pendingKeys: PendingKey[];
+  pendingKeys: readonly PendingKey[];
   /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: number[];
+  linked: readonly number[];
 }
 
 /** A changed row. */
@@ -40,9 +42,9 @@ export interface Update {
   /** Wire values by the mapper's columns: what the snapshot becomes. */
   readonly row: WireRow;
   /** Keys to fill in before it is sent. */
-  readonly pendingKeys: PendingKey[];
+  pendingKeys: readonly PendingKey[];
   /** Indexes of the keys that follow a relation: the object gets them when they are written. */
-  readonly linked: number[];
+  linked: readonly number[];
 }
 
 /** A row to be deleted. */
@@ -55,7 +57,15 @@ export interface Delete {
   readonly key: WireRow;
 }
 
+/** Most rows have none, and share this: lists grow by being replaced. */
+export const none: readonly never[] = [];
+
 /** Notes that the object gets a column when its row is written. */
-export function link({ linked }: Insert | Update, index: number): void {
-  if (!linked.includes(index)) linked.push(index);
+export function link(step: Insert | Update, index: number): void {
+  if (!step.linked.includes(index)) step.linked = appended(step.linked, index);
+}
+
+/** A list with one more. Of most there is one, in an array of just its size. */
+export function appended<T>(list: readonly T[], item: T): readonly T[] {
+  return list.length === 0 ? [item] : [...list, item];
 }

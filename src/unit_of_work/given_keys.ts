@@ -5,7 +5,7 @@
  */
 
 import type { Mapper } from "../mapper/mapper.ts";
-import { groupInserts } from "./flush_shapes.ts";
+import { classesOf, groupInserts } from "./flush_shapes.ts";
 import type { Insert } from "./flush_steps.ts";
 import { indexesOf, keyText, relatingKeys } from "./references.ts";
 
@@ -14,7 +14,7 @@ import { indexesOf, keyText, relatingKeys } from "./references.ts";
  * order does not matter: the rows of one statement may refer to each other as they like.
  */
 export function givenReferences(members: readonly Insert[]): Map<Insert, Insert[]> | undefined {
-  const mappers = new Set(members.map(({ mapper }) => mapper));
+  const mappers = new Set(classesOf(members));
   const keys = [...mappers].flatMap((from) => keysWithin(from, mappers));
   if (keys.length === 0) return undefined;
   const groups = groupInserts(members);

@@ -25,10 +25,12 @@ export interface Note {
   /** Its collections that were loaded in part, then. */
   readonly partial: ReadonlySet<string> | undefined;
   /** For new objects: the properties that the flush gave it. */
-  readonly given: string[];
+  given: readonly string[];
   /** Its row was updated since. */
   updated: boolean;
 }
+
+const none: readonly string[] = [];
 
 /** The notes of one transaction or savepoint. */
 export class Journal {
@@ -45,7 +47,7 @@ export class Journal {
         key: state.key,
         related: state.related && new Map(state.related),
         partial: state.partial && new Set(state.partial),
-        given: [],
+        given: none,
         updated: false,
       };
       this.#notes.set(object, note);
@@ -56,6 +58,11 @@ export class Journal {
   /** True if an object is noted. */
   has(object: object): boolean {
     return this.#notes.has(object);
+  }
+
+  /** Looks at all objects that are noted. */
+  forEach(visit: (object: object) => void): void {
+    this.#notes.forEach((_, object) => visit(object));
   }
 
   /** All notes, latest first. */
@@ -82,7 +89,7 @@ export class Journal {
       const own = this.#notes.get(object);
       if (own === undefined) this.#notes.set(object, note);
       else {
-        own.given.push(...note.given);
+        own.given = [...own.given, ...note.given];
         own.updated ||= note.updated;
       }
     }

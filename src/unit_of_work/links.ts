@@ -39,8 +39,8 @@ export interface RelationChange {
 export interface LinkVisitor {
   /** An object reached over a relation; a transient one joins the session. */
   reached(object: object): void;
-  /** A relation that changed. */
-  changed(change: RelationChange): void;
+  /** A relation that changed, if that is of interest. */
+  changed?(change: RelationChange): void;
 }
 
 /** Visits the relations of `object` that are loaded or assigned. */
@@ -50,33 +50,67 @@ export function visitRelations(
   state: InstanceState | undefined,
   visitor: LinkVisitor,
 ): void {
-  for (const relation of mapper.relations.values()) {
+  for (const relation of mapper.relationList) {
     if (!Object.hasOwn(object, relation.property)) continue;
     const value = (object as Record<string, unknown>)[relation.property];
     const before = state?.related?.get(relation.property);
     if (value === before && !Array.isArray(value)) continue;
-    const old = before === undefined ? undefined : new Set(membersOf(before));
-    let added: object[] = [];
-    for (const member of isToMany(relation) ? arrayOf(value, mapper, relation) : membersOf(value)) {
-      if (old?.delete(member as object)) continue;
-      check(member, mapper, relation);
-      visitor.reached(member as object);
-      added.push(member as object);
-    }
-    if (added.length > 1 || (added.length > 0 && before !== undefined)) {
-      // Once each: a program may put a member in twice.
-      added = [...new Set(added)];
-      if (before !== undefined) {
-        const had = new Set(membersOf(before));
-        added = added.filter((member) => !had.has(member));
-      }
-    }
-    // A reference that was not known before and is null now says something, too.
-    const removed = old === undefined ? [] : [...old];
-    if (added.length > 0 || removed.length > 0 || (value === null && before === undefined)) {
-      visitor.changed({ owner: object, relation, added, removed });
-    }
+    const members = isToMany(relation) ? arrayOf(value, mapper, relation) : membersOf(value);
+    if (before === undefined) visitNew(object, relation, members, value === null, visitor);
+    else visitChanged(object, relation, members, membersOf(before), visitor);
   }
+}
+
+/** A relation that was not known before. That a reference is null says something, too. */
+function visitNew(
+  owner: object,
+  relation: MappedRelation,
+  members: readonly unknown[],
+  isNull: boolean,
+  visitor: LinkVisitor,
+): void {
+  for (const member of members) {
+    check(member, owner, relation);
+    visitor.reached(member as object);
+  }
+  if (visitor.changed === undefined || (members.length === 0 && !isNull)) return;
+  const added = onceEach(members as readonly object[]);
+  visitor.changed({ owner, relation, added, removed: none });
+}
+
+function visitChanged(
+  owner: object,
+  relation: MappedRelation,
+  members: readonly unknown[],
+  before: readonly object[],
+  visitor: LinkVisitor,
+): void {
+  const old = new Set(before);
+  let added: object[] = [];
+  for (const member of members) {
+    if (old.delete(member as object)) continue;
+    check(member, owner, relation);
+    visitor.reached(member as object);
+    added.push(member as object);
+  }
+  if (added.length > 0) {
+    const had = new Set(before);
+    added = onceEach(added).filter((member) => !had.has(member));
+  }
+  if (added.length > 0 || old.size > 0) {
+    visitor.changed?.({ owner, relation, added, removed: [...old] });
+  }
+}
+
+const none: readonly never[] = [];
+/** Of so few, looking is faster than a set. */
+const FEW = 10;
+
+/** A program may put a member in twice. */
+function onceEach(members: readonly object[]): readonly object[] {
+  return members.length > FEW
+    ? [...new Set(members)]
+    : members.filter((member, i) => members.indexOf(member) === i);
 }
 
 /** The objects of a relation's value. */
@@ -92,10 +126,12 @@ function arrayOf(value: unknown, mapper: Mapper, relation: MappedRelation): read
   );
 }
 
-/** The keys that follow from a change. */
-export function linksOf({ owner, relation, added, removed }: RelationChange): Link[] {
+/** The keys that follow from a change, added to `links`. */
+export function linksOf(
+  { owner, relation, added, removed }: RelationChange,
+  links: Link[] = [],
+): Link[] {
   const { kind, localColumns, targetColumns } = relation;
-  const links: Link[] = [];
   if (kind === "manyToMany") return links;
   if (kind === "belongsTo") {
     link(links, owner, localColumns, added[0] ?? null, targetColumns);
@@ -144,23 +180,23 @@ function link(
   }
 }
 
-function check(value: unknown, mapper: Mapper, relation: MappedRelation): void {
+function check(value: unknown, owner: object, relation: MappedRelation): void {
   if (value instanceof relation.target.entityClass) return;
   throw new InputError(
-    `"${mapper.name}.${relation.property}" leads to ${relation.target.name}, found ${
+    `"${owner.constructor.name}.${relation.property}" leads to ${relation.target.name}, found ${
       describe(value)
     }`,
     { hint: `Make one with new ${relation.target.name}({ … })` },
   );
 }
 
-/** The relations of an object as they are now: of a collection, its members. */
-export function relationsOf(object: object, mapper: Mapper): Map<string, unknown> {
-  const relations = new Map<string, unknown>();
-  for (const { property } of mapper.relations.values()) {
+/** The relations of an object as they are now: of a collection, its members. Undefined without any. */
+export function relationsOf(object: object, mapper: Mapper): Map<string, unknown> | undefined {
+  let relations: Map<string, unknown> | undefined;
+  for (const { property } of mapper.relationList) {
     if (!Object.hasOwn(object, property)) continue;
     const value = (object as Record<string, unknown>)[property];
-    relations.set(property, Array.isArray(value) ? [...value] : value);
+    (relations ??= new Map()).set(property, Array.isArray(value) ? value.slice() : value);
   }
   return relations;
 }
@@ -171,7 +207,7 @@ export function inStep(
   mapper: Mapper,
   picture: ReadonlyMap<string, unknown>,
 ): boolean {
-  for (const { property } of mapper.relations.values()) {
+  for (const { property } of mapper.relationList) {
     const loaded = Object.hasOwn(object, property);
     if (loaded !== picture.has(property)) return false;
     const value = loaded ? (object as Record<string, unknown>)[property] : undefined;

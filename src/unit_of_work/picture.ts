@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Registry } from "../mapper/registry.ts";
 import { leaving } from "./cascade.ts";
 import type { FlushInput } from "./flush_plan.ts";
 import type { IdentityMap } from "./identity_map.ts";
@@ -38,8 +37,6 @@ export interface Picture {
 export interface PictureSubject {
   /** The objects that have rows. */
   readonly identityMap: IdentityMap;
-  /** Their classes. */
-  readonly registry: Registry;
   /** Objects to be inserted. */
   readonly pending: ReadonlySet<object>;
   /** Objects to be deleted. */
@@ -50,7 +47,7 @@ export interface PictureSubject {
 
 /** Looks at all objects once. */
 export function takePicture(
-  { identityMap, registry, pending, deleted, joins }: PictureSubject,
+  { identityMap, pending, deleted, joins }: PictureSubject,
 ): Picture {
   const relations: Picture["relations"] = new Map();
   const changed: Picture["changed"] = [];
@@ -71,25 +68,24 @@ export function takePicture(
     const columns = state.shape!.changes(object, state.row!);
     if (columns !== null) changed.push({ object, state, columns });
     if (state.related === undefined || inStep(object, state.mapper, state.related)) return;
-    relations.set(object, relationsOf(object, state.mapper));
+    relations.set(object, relationsOf(object, state.mapper) ?? new Map());
     visitRelations(object, state.mapper, state, visitor);
   });
   for (let i = 0; i < queue.length; i++) {
     const object = queue[i]!;
-    const mapper = registry.mapperOf(object);
+    const { mapper } = stateOf(object);
     const related = relationsOf(object, mapper);
-    if (related.size === 0) continue;
+    if (related === undefined) continue;
     relations.set(object, related);
     visitRelations(object, mapper, undefined, visitor);
   }
-  const links: Link[] = [];
+  let links: Link[] = [];
   const memberships = new Memberships();
   for (const change of changes) {
     if (change.relation.kind === "manyToMany") memberships.note(change, deleted);
-    for (const link of linksOf(change)) {
-      // The key of a row that goes is of no interest any more.
-      if (!deleted.has(link.child)) links.push(link);
-    }
+    linksOf(change, links);
   }
+  // The key of a row that goes is of no interest any more.
+  if (deleted.size > 0) links = links.filter(({ child }) => !deleted.has(child));
   return { changed, changes, links, memberships, relations };
 }

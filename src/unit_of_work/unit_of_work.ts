@@ -17,7 +17,7 @@ import { type FlushPlan, planFlush } from "./flush_plan.ts";
 import { type Committed, Hooks } from "./hooks.ts";
 import { IdentityMap } from "./identity_map.ts";
 import { Journal, type Note, stateOf } from "./journal.ts";
-import { inStep, membersOf, visitRelations } from "./links.ts";
+import { inStep, type LinkVisitor, membersOf, visitRelations } from "./links.ts";
 import { cascaded, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
 import { type Picture, takePicture } from "./picture.ts";
@@ -89,30 +89,36 @@ export class UnitOfWork {
    * @throws {InstanceStateError} when the object belongs to another session, or did.
    */
   add(object: object): void {
+    this.#registry.mapperOf(object);
     const joined: object[] = [];
-    const reached = (other: object): void => {
-      if (this.#join(other)) joined.push(other);
+    const visitor: LinkVisitor = {
+      reached: (other) => {
+        if (this.#join(other)) joined.push(other);
+      },
     };
-    const visit = (next: object): void =>
-      visitRelations(next, this.#registry.mapperOf(next), Managed.stateOf(next), {
-        reached,
-        changed: () => {},
-      });
+    const visit = (next: object): void => {
+      const state = stateOf(next);
+      visitRelations(next, state.mapper, state, visitor);
+    };
     try {
-      reached(object);
+      visitor.reached(object);
       // New objects can hang on one that was taken in before, too.
       if (joined.length === 0) visit(object);
       for (let i = 0; i < joined.length; i++) visit(joined[i]!);
     } catch (error) {
-      for (const other of joined) this.#move(other, this.#registry.mapperOf(other), "expunge");
+      for (const other of joined) this.#move(other, stateOf(other).mapper, "expunge");
       throw error;
     }
   }
 
   /** Takes one object in; true if it was new. */
   #join(object: object): boolean {
+    const state = Managed.stateOf(object);
+    // Reached by several ways, or looked at again by a flush.
+    const known = state?.status === "pending" && state.owner === this.#owner;
+    if (known && !this.#deleted.has(object)) return false;
     const mapper = this.#registry.mapperOf(object);
-    const fresh = Managed.stateOf(object) === undefined;
+    const fresh = state === undefined;
     if (fresh) assertWritable(mapper, "added");
     this.#request(object, mapper, "add");
     return fresh;
@@ -132,13 +138,18 @@ export class UnitOfWork {
    * @throws {InstanceStateError} when it cannot be done to an object that stands where this one does.
    */
   #request(object: object, mapper: Mapper, request: Request): void {
-    nextOf(object, mapper, request, this.#standing(object), this.#owner);
-    this.#move(object, mapper, request);
+    const from = this.#standing(object);
+    nextOf(object, mapper, request, from, this.#owner);
+    this.#move(object, mapper, request, from);
   }
 
   /** Moves an object, and enters it where objects of its new standing are. */
-  #move(object: object, mapper: Mapper, action: Request | Step): void {
-    const from = this.#standing(object);
+  #move(
+    object: object,
+    mapper: Mapper,
+    action: Request | Step,
+    from: Standing = this.#standing(object),
+  ): void {
     const to = move(object, mapper, action, from, this.#owner);
     if (from === to) return;
     if (from === "pending") this.#pending.delete(object);
@@ -218,7 +229,6 @@ export class UnitOfWork {
   #picture({ join }: { join: boolean }): Picture {
     return takePicture({
       identityMap: this.identityMap,
-      registry: this.#registry,
       pending: this.#pending,
       deleted: this.#deleted,
       joins: (object) => {
@@ -313,10 +323,7 @@ export class UnitOfWork {
     return planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
-      pending: [...this.#pending].map((object) => ({
-        object,
-        mapper: this.#registry.mapperOf(object),
-      })),
+      pending: this.#pending,
       changed,
       deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
       links,
@@ -390,14 +397,14 @@ export class UnitOfWork {
       return [];
     }
     const changes = this.hooks.has("afterCommit") ? [...journal.changes()] : [];
-    for (const [object] of journal.entries()) {
+    journal.forEach((object) => {
       const state = Managed.stateOf(object);
-      if (state?.status !== "deleted") continue;
+      if (state?.status !== "deleted") return;
       this.#move(object, state.mapper, "commit");
       // Nothing is left that it could be attached to.
       state.row = undefined;
       state.key = undefined;
-    }
+    });
     return changes;
   }
 

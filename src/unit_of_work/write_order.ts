@@ -9,7 +9,7 @@
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Column, Table } from "../schema/table.ts";
 import type { WireValue } from "../sql/wire.ts";
-import type { Delete, Insert, Update } from "./flush_steps.ts";
+import { type Delete, type Insert, none, type Update } from "./flush_steps.ts";
 import { stateOf } from "./journal.ts";
 import { relatingKeys } from "./references.ts";
 
@@ -31,7 +31,7 @@ type Row = readonly (WireValue | undefined)[];
 
 /** Finds the order. Where nothing changes hands, that costs a look at each update's columns. */
 export function orderWrites(
-  inserts: Iterable<Insert>,
+  inserts: readonly Insert[],
   updates: readonly Update[],
   deletes: readonly Delete[],
 ): WriteOrder {
@@ -136,7 +136,7 @@ class Ordering {
   }
 
   /** Finds who takes what; false if nobody takes anything. */
-  find(inserts: Iterable<Insert>, movers: readonly Update[]): boolean {
+  find(inserts: readonly Insert[], movers: readonly Update[]): boolean {
     let found = false;
     const tables = new Set([...this.#holders.values()].map(([{ mapper }]) => mapper.root));
     for (const insert of inserts) {
@@ -244,7 +244,7 @@ class Ordering {
     for (const index of given) row[index] = null;
     given.sort((a, b) => a - b);
     this.#releases.set(update, {
-      ...{ object, mapper, key, changed: given, row, pendingKeys: [], linked: [] },
+      ...{ object, mapper, key, changed: given, row, pendingKeys: none, linked: none },
     });
     const takers = this.#takers.get(update) ?? [];
     this.#takers.delete(update);

@@ -24,7 +24,11 @@ import { columnLiteral } from "../../schema/postgres_array.ts";
 export const CHUNK = 10_000;
 
 /** `insert … select from unnest`, or `values` for a single row. */
-export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
+export function insertRows(
+  shape: InsertShape,
+  rows: readonly WireRow[],
+  places: readonly number[] = [...shape.columns.keys()],
+): RowsStatement[] {
   const extra = (shape.onConflict?.set ?? []).map(({ value }) => value);
   const tail = (count: number) =>
     insertTail(shape, (i, column) => cast(`$${count + i + 1}`, column));
@@ -36,14 +40,15 @@ export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsSt
   if (rows.length === 1) {
     const values = shape.columns.map((_, i) => `$${i + 1}`).join(", ");
     const text = `${insertInto(shape)} values (${values})${tail(count)}`;
-    return [{ text, params: extra.length === 0 ? rows[0]! : [...rows[0]!, ...extra], rows: 1 }];
+    const [row] = rows as [WireRow];
+    return [{ text, params: [...places.map((place) => row[place]!), ...extra], rows: 1 }];
   }
   const selected = shape.columns.map((column, i) => cast(`u.c${i}`, column)).join(", ");
   // Ordinality fixes the order in which rows are inserted, generated keys given and rows returned.
   const text = `${insertInto(shape)} select ${selected} from ${
     unnest(count, "u", true)
   } order by u.n${tail(count)}`;
-  return chunked(text, count, rows, extra);
+  return chunked(text, places, rows, extra);
 }
 
 /** `copy … from stdin`, in the text format. */
@@ -69,7 +74,7 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   const text = `update ${table} as t set ${[...set, ...counted("t.", shape)].join(", ")} from ${
     unnest(all.length, "u", false)
   } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
-  return chunked(text, all.length, rows);
+  return chunked(text, [...all.keys()], rows);
 }
 
 function counted(prefix: string, { counter }: UpdateShape): string[] {
@@ -83,7 +88,7 @@ export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsSt
   const text = `delete from ${quoteTable(shape.table)} as t using ${
     unnest(shape.keys.length, "u", false)
   } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
-  return chunked(text, shape.keys.length, keys);
+  return chunked(text, [...shape.keys.keys()], keys);
 }
 
 function insertInto(shape: InsertShape): string {
@@ -115,15 +120,14 @@ function cast(text: string, column: Column): string {
 
 function chunked(
   text: string,
-  columns: number,
+  places: readonly number[],
   rows: readonly WireRow[],
   extra: readonly WireValue[] = [],
 ): RowsStatement[] {
   const statements: RowsStatement[] = [];
   for (let at = 0; at < rows.length; at += CHUNK) {
     const chunk = rows.length <= CHUNK ? rows : rows.slice(at, at + CHUNK);
-    const params: WireValue[] = [];
-    for (let i = 0; i < columns; i++) params.push(columnLiteral(chunk, i));
+    const params: WireValue[] = places.map((place) => columnLiteral(chunk, place));
     params.push(...extra);
     statements.push({ text, params, rows: chunk.length });
   }

@@ -16,7 +16,11 @@ const MAX_PARAMS = 32_766;
 const MAX_ROWS = 512;
 
 /** `insert … values (…), (…)`. */
-export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsStatement[] {
+export function insertRows(
+  shape: InsertShape,
+  rows: readonly WireRow[],
+  places: readonly number[] = [...shape.columns.keys()],
+): RowsStatement[] {
   const table = quoteTable(shape.table);
   // Unnumbered like the rows' own, which they follow in the text.
   const tail = insertTail(shape, () => "?");
@@ -31,7 +35,7 @@ export function insertRows(shape: InsertShape, rows: readonly WireRow[]): RowsSt
   const head = `insert into ${table} (${
     shape.columns.map((c) => quote(c.name)).join(", ")
   }) values `;
-  return chunked(shape.columns.length, rows, (values) => `${head}${values}${tail}`, extra);
+  return chunked(places, rows, (values) => `${head}${values}${tail}`, extra);
 }
 
 /** `update … from (values …)`. */
@@ -45,7 +49,7 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
   }
   const where = shape.keys.map((c, i) => `t.${quote(c.name)} = v.column${i + 1}`);
   return chunked(
-    offset + shape.columns.length,
+    [...shape.keys, ...shape.columns].map((_, i) => i),
     rows,
     (values) =>
       `update ${table} as t set ${set.join(", ")} from (values ${values}) as v where ${
@@ -58,7 +62,7 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
 export function readRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
   const columns = names(shape.keys);
   return chunked(
-    shape.keys.length,
+    [...shape.keys.keys()],
     keys,
     (values) =>
       `select ${names(shape.returning)} from ${
@@ -71,7 +75,7 @@ export function readRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStat
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
   const columns = names(shape.keys);
   return chunked(
-    shape.keys.length,
+    [...shape.keys.keys()],
     keys,
     (values) =>
       `delete from ${quoteTable(shape.table)} where (${columns}) in (values ${values})${
@@ -90,11 +94,12 @@ function names(columns: readonly Column[] = []): string {
 }
 
 function chunked(
-  columns: number,
+  places: readonly number[],
   rows: readonly WireRow[],
   spell: (values: string) => string,
   extra: readonly WireValue[] = [],
 ): RowsStatement[] {
+  const columns = places.length;
   const room = MAX_PARAMS - extra.length;
   const most = Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(room / columns)));
   const statements: RowsStatement[] = [];
@@ -109,7 +114,7 @@ function chunked(
     const params: WireValue[] = [];
     for (let i = at; i < at + size; i++) {
       const row = rows[i]!;
-      for (let c = 0; c < columns; c++) params.push(row[c]!);
+      for (let c = 0; c < columns; c++) params.push(row[places[c]!]!);
     }
     params.push(...extra);
     statements.push({ text, params, rows: size });
