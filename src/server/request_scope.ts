@@ -10,7 +10,13 @@ import type { AsyncEngine } from "../session/async_engine.ts";
 import type { AsyncSession } from "../session/async_session.ts";
 import type { SessionOptions } from "../session/session_core.ts";
 import { describe } from "../sql/expression.ts";
+import { isQuery } from "../session/json_lines.ts";
 import { suppress } from "../util/suppress.ts";
+
+/** A body that is no stream has been read after so many microtasks; Deno and Node take up to 8. */
+const AT_ONCE = 16;
+
+type Read = ReadableStreamReadResult<Uint8Array>;
 
 /** Ties a session to a request. */
 export class RequestScope {
@@ -56,7 +62,18 @@ export class RequestScope {
       return new Response(null, response);
     }
     this.#body = reader;
-    return new Response(this.#watched(reader), response);
+    if (isQuery(body)) return new Response(this.#watched(reader, []), response);
+    const ahead = [reader.read(), reader.read()];
+    // Whoever reads on meets its error
+    ahead[0]!.catch(noop);
+    const end = await atOnce(ahead[1]!);
+    if (end?.done !== true || this.clientLeft) {
+      return new Response(this.#watched(reader, ahead), response);
+    }
+    // Servers send what is there as a whole for far less than a stream
+    const { value } = await ahead[0]!;
+    await this.#end();
+    return new Response(value ?? "", response);
   }
 
   /** Ends the session because of an error, with which it keeps what fails on the way. */
@@ -64,11 +81,15 @@ export class RequestScope {
     return this.#end({ error }).catch(noop);
   }
 
-  #watched(reader: ReadableStreamDefaultReader<Uint8Array>): ReadableStream<Uint8Array> {
+  /** The body, of which `ahead` has been asked for already. */
+  #watched(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    ahead: Promise<Read>[],
+  ): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         try {
-          const { done, value } = await reader.read();
+          const { done, value } = await (ahead.shift() ?? reader.read());
           if (!done) return controller.enqueue(value);
           await this.#end();
         } catch (error) {
@@ -105,6 +126,14 @@ export class RequestScope {
     await this.session.rollback().catch(keep);
     await this.session.close().catch(keep);
   }
+}
+
+/** What a read gives, if that is there at once. */
+async function atOnce(read: Promise<Read>): Promise<Read | undefined> {
+  let result: Read | undefined;
+  read.then((value) => result = value, noop);
+  for (let i = 0; i < AT_ONCE && result === undefined; i++) await undefined;
+  return result;
 }
 
 function noop(): void {}

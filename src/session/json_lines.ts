@@ -38,7 +38,7 @@ function jsonText(
   let iterator: AsyncIterator<unknown> | undefined;
   let text = begin;
   let count = 0;
-  return new ReadableStream<Uint8Array>({
+  const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       iterator ??= objects[Symbol.asyncIterator]();
       while (text.length < CHUNK) {
@@ -58,6 +58,15 @@ function jsonText(
       await iterator?.return?.();
     },
   }, { highWaterMark: 0 });
+  queries.add(stream);
+  return stream;
+}
+
+const queries = new WeakSet<ReadableStream<Uint8Array>>();
+
+/** Whether these are the rows of a query, of which none is asked for before it is wanted. */
+export function isQuery(stream: ReadableStream<Uint8Array>): boolean {
+  return queries.has(stream);
 }
 
 /** Writes rows that can hold what JSON does not know: big integers as digits, bytes in base64. */
