@@ -162,9 +162,7 @@ export function entity<const F extends Fields>(
   });
   Object.defineProperty(Entity.prototype, "toJSON", {
     value(this: object) {
-      // That of its own class, which can declare more.
-      const own = (this.constructor as Partial<EntityBase<F>>)[definitionOf];
-      return toJson(this, own ?? definition);
+      return toJson(this);
     },
     writable: true,
     configurable: true,

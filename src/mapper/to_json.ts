@@ -5,20 +5,38 @@
  * @module
  */
 
-import type { Definition } from "./definition.ts";
+import { type Definition, definitionOf } from "./definition.ts";
 import { Managed } from "./instance_state.ts";
 
 /**
  * The object itself where JSON can take it as it is, else a plain copy. An entity that is met
  * again inside itself is left out there.
  */
-export function toJson(object: object, definition: Definition): unknown {
-  const plain = definition.computed.length === 0 &&
-    definition.relations.every(({ property }) => !Object.hasOwn(object, property)) &&
-    definition.columns.every(({ spec }) =>
-      spec.type.name !== "bigint" && spec.type.name !== "bytes"
-    );
-  return plain ? object : copy(object, new Set());
+export function toJson(object: object): unknown {
+  return isFlat(object) ? object : copy(object, new Set());
+}
+
+type Mapped = { readonly [definitionOf]: Definition };
+
+const plain = new WeakMap<Definition, boolean>();
+
+/** Nothing of the object needs another form, and it leads to no other entity. */
+function isFlat(object: object): boolean {
+  // Of its own class, which can declare more than the one that gave it its method.
+  const { constructor } = Object.getPrototypeOf(object) as { constructor: Mapped };
+  const definition = constructor[definitionOf];
+  let isPlain = plain.get(definition);
+  if (isPlain === undefined) plain.set(definition, isPlain = hasPlainColumns(definition));
+  if (!isPlain) return false;
+  for (const { property } of definition.relations) {
+    if (Object.hasOwn(object, property)) return false;
+  }
+  return true;
+}
+
+function hasPlainColumns({ columns, computed }: Definition): boolean {
+  return computed.length === 0 &&
+    columns.every(({ spec: { type } }) => type.name !== "bigint" && type.name !== "bytes");
 }
 
 function copy(object: object, ancestors: Set<object>): unknown {
@@ -43,7 +61,7 @@ function part(value: unknown, ancestors: Set<object>): unknown {
   if (typeof value === "bigint") return value.toString();
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Uint8Array) return base64(value);
-  if (Managed.is(value)) return copy(value, ancestors);
+  if (Managed.is(value)) return isFlat(value) ? value : copy(value, ancestors);
   return isGroup(value)
     ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, part(item, ancestors)]))
     : value;
