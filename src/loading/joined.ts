@@ -202,13 +202,19 @@ export function build(
   rows: readonly WireRow[],
   target: HydrationTarget,
 ): Built {
-  const length = widthOf(mapper, choice);
-  const alone = parts.length === 0 && (rows.length === 0 || rows[0]!.length === length);
-  const objects = hydrate(mapper, alone ? rows : cut(rows, 0, length), target, choice);
-  if (parts.length === 0) return { rows: objects, repeats: false, rest: [{ objects, tree: rest }] };
+  const width = widthOf(mapper, choice);
+  if (parts.length === 0) {
+    const alone = rows.length === 0 || rows[0]!.length === width;
+    const own = alone ? rows : rows.map((row) => row.slice(0, width));
+    const objects = hydrate(mapper, own, target, choice);
+    return { rows: objects, repeats: false, rest: [{ objects, tree: rest }] };
+  }
+  // Every row has a root.
+  const objects = objectsIn(rows, mapper, 0, width, choice, target) as object[];
   const found = new Map<Part | undefined, (object | undefined)[]>([[undefined, objects]]);
   for (const part of parts) {
-    const children = childrenOf(part, rows, target);
+    const { node: { relation, refinement }, from, width } = part;
+    const children = objectsIn(rows, relation.target, from, width, refinement?.columns, target);
     found.set(part, children);
     putIn(part, found.get(part.parent)!, children);
   }
@@ -227,23 +233,43 @@ export function build(
   };
 }
 
-/** The object of a part in each row, if there is one. */
-function childrenOf(
-  { node: { relation: { target }, refinement }, from, width }: Part,
+/** The object in each row whose columns begin at `from`, if there is one: then it has a key. */
+function objectsIn(
   rows: readonly WireRow[],
-  hydration: HydrationTarget,
+  mapper: Mapper,
+  from: number,
+  width: number,
+  choice: ColumnChoice | undefined,
+  target: HydrationTarget,
 ): (object | undefined)[] {
-  const choice = refinement?.columns;
-  const read = choice?.stored ?? target.columns;
-  const keys = target.primaryKey.map((column) => read.indexOf(column));
-  const isThere = (row: WireRow): boolean => keys.every((i) => row[from + i] !== null);
-  const there = cut(rows.filter(isThere), from, width);
-  const objects = hydrate(target, there, hydration, choice).values();
-  return rows.map((row) => isThere(row) ? objects.next().value : undefined);
+  const read = choice?.stored ?? mapper.columns;
+  const keys = mapper.primaryKey.map((column) => from + read.indexOf(column));
+  // What one row has to many is joined in rows that follow each other: it is made once for all.
+  const distinct: WireRow[] = [];
+  const places = new Array<number>(rows.length);
+  let before: WireRow | undefined;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    places[i] = -1;
+    if (isMissing(row, keys)) continue;
+    if (before === undefined || !sameKey(row, before, keys)) {
+      distinct.push(row.slice(from, from + width));
+      before = row;
+    }
+    places[i] = distinct.length - 1;
+  }
+  const objects = hydrate(mapper, distinct, target, choice);
+  return distinct.length === rows.length ? objects : places.map((place) => objects[place]);
 }
 
-function cut(rows: readonly WireRow[], from: number, width: number): WireRow[] {
-  return rows.map((row) => row.slice(from, from + width));
+function isMissing(row: WireRow, keys: readonly number[]): boolean {
+  for (const i of keys) if (row[i] === null) return true;
+  return false;
+}
+
+function sameKey(row: WireRow, other: WireRow, keys: readonly number[]): boolean {
+  for (const i of keys) if (row[i] !== other[i]) return false;
+  return true;
 }
 
 function putIn(
@@ -252,12 +278,19 @@ function putIn(
   children: readonly (object | undefined)[],
 ): void {
   const found = new Map<object, Set<object>>();
-  parents.forEach((parent, i) => {
-    if (parent === undefined) return;
-    let list = found.get(parent);
-    if (list === undefined) found.set(parent, list = new Set());
-    if (children[i] !== undefined) list.add(children[i]);
-  });
+  let before: object | undefined;
+  let list: Set<object> | undefined;
+  for (let i = 0; i < parents.length; i++) {
+    const parent = parents[i];
+    if (parent === undefined) continue;
+    if (parent !== before) {
+      list = found.get(parent);
+      if (list === undefined) found.set(parent, list = new Set());
+      before = parent;
+    }
+    const child = children[i];
+    if (child !== undefined) list!.add(child);
+  }
   const many = isToMany(relation);
   for (const [parent, list] of found) {
     const value = many ? [...list] : list.values().next().value ?? null;

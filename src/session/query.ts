@@ -50,6 +50,7 @@ import type {
   EachBatchOptions,
 } from "./batches/batches.ts";
 import { within } from "../mapper/callbacks.ts";
+import { namesOneRow } from "./key_condition.ts";
 import { type Binding, bindStatement, rebind } from "./queries/binding.ts";
 import { checkCount, countNode } from "./queries/counts.ts";
 import { Ends } from "./queries/ends.ts";
@@ -569,10 +570,11 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
 
   /** At most `count` of the results. */
   protected override async take(count: number): Promise<R[]> {
-    const { limit } = this.#plan;
-    const plan = typeof limit === "object"
-      ? this.#plan
-      : { ...this.#plan, limit: Math.min(limit ?? count, count) };
+    const { limit, mapper, source, where } = this.#plan;
+    // Without a limit, what is joined needs no subquery around its parents
+    const limited = typeof limit === "object" ||
+      limit === undefined && namesOneRow(mapper, source, where);
+    const plan = limited ? this.#plan : { ...this.#plan, limit: Math.min(limit ?? count, count) };
     return await this.#runner.all(plan) as R[];
   }
 
