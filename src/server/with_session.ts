@@ -37,8 +37,8 @@ const CLIENT_CLOSED_REQUEST = 499;
  *   given back. What the handler throws because of that is nobody's error and goes nowhere.
  *
  * A response without a body, that of an upgrade to a WebSocket too, ends the session when the
- * handler returns. As a body is passed on as a stream, set `content-length` yourself where a
- * client needs it.
+ * handler returns. So does one whose body is there as a whole, like that of `Response.json()`;
+ * where a stream's length is known and a client needs it, set `content-length` yourself.
  *
  * On Deno, whose `request.signal` aborts after successful responses too (which is noticed here and
  * harmless), a warning about that is printed once; `--unstable-no-legacy-abort` ends both.

@@ -6,6 +6,7 @@ import {
   InputError,
   integer,
   manyToMany,
+  MultipleResultsError,
   prepare,
   text,
   UsageError,
@@ -95,6 +96,44 @@ eachEngine("joined() folds a relation to many into whole parents", async ({ targ
   });
   assertEquals(statements.length, 1);
   assertEquals(session.dirty, []);
+});
+
+eachEngine("one by its key needs no limit, and so no subquery around it", async ({ target }) => {
+  await using engine = await openLibrary(target);
+  await fill(engine);
+  await using session = engine.session();
+  const query = session.query(Author).joined("books.reviews");
+  const subqueries = async (work: () => Promise<unknown>) => {
+    const [statement] = await sent(engine, work);
+    return statement!.split("select").length - 2;
+  };
+  const titles = (author: { books: Book[] } | undefined) => author?.books.map((b) => b.title);
+
+  assertEquals(
+    await subqueries(async () => {
+      assertEquals(titles(await query.where((a) => a.id.eq(2)).one()), books(2));
+    }),
+    0,
+  );
+  assertEquals(
+    await subqueries(async () => {
+      const mine = query.where((a) => a.id.eq(3).and(a.name.ne("nobody")));
+      assertEquals(titles(await mine.first()), books(3));
+    }),
+    0,
+  );
+  assertEquals(await query.where((a) => a.id.eq(99)).oneOrNone(), undefined);
+  // What is not certain to be one row is limited.
+  for (
+    const several of [
+      query.where((a) => a.id.eq(4).or(a.id.eq(5))),
+      query.where((a) => a.id.eq(a.id)),
+      query.where((a) => a.name.eq("Author 1")),
+    ]
+  ) {
+    assertEquals(await subqueries(() => several.first()), 1);
+  }
+  await assertRejects(() => query.where((a) => a.id.eq(a.id)).one(), MultipleResultsError);
 });
 
 eachEngine("a limit counts parents, whatever is joined to them", async ({ target }) => {

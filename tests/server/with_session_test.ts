@@ -255,6 +255,72 @@ Deno.test("withSession() keeps status and headers, and passes on what the server
   assertEquals(await response.json(), { transport: "tcp" });
 });
 
+eachEngine("withSession() sends what is there as a whole with its length", async (t) => {
+  const { engine } = await library(t, 3);
+  await using _engine = engine;
+  const bodies: (() => BodyInit)[] = [
+    () => "plain",
+    () => "",
+    () => new TextEncoder().encode("bytes"),
+    () => new Blob(["a blob"], { type: "text/x-blob" }),
+    () => new URLSearchParams({ q: "1" }),
+    () => "x".repeat(200_000),
+  ];
+  for (const body of bodies) {
+    const handler = withSession(engine, async (_, session) => {
+      await session.begin(); // never ended by the handler
+      assertEquals(await session.query(Line).count(), 3);
+      return new Response(body());
+    });
+    // The session has ended before anybody reads.
+    const response = await handler(new Request("http://test/"));
+    assertEquals(engine.pool.status().checkedOut, 0);
+    const plain = new Response(body());
+    assertEquals(response.headers.get("content-type"), plain.headers.get("content-type"));
+    const text = await response.text();
+    assertEquals(text, await plain.text());
+
+    await using server = serve(handler);
+    const served = await fetch(server.url);
+    assertEquals(served.headers.get("content-length"), String(text.length));
+    assertEquals(await served.text(), text);
+  }
+});
+
+Deno.test("withSession() passes on what a stream gives as it comes, and its failure", async () => {
+  const { engine } = await library({ target: "sqlite::memory:" }, 1);
+  await using _engine = engine;
+  const encoder = new TextEncoder();
+  const steps: PromiseWithResolvers<string>[] = [];
+  const step = (i: number) => steps[i] ??= Promise.withResolvers<string>();
+  async function* parts() {
+    for (let i = 0;; i++) yield encoder.encode(await step(i).promise);
+  }
+  const handler = withSession(engine, () => new Response(ReadableStream.from(parts())));
+  // Nothing was given yet, and the response is there.
+  const response = await handler(new Request("http://test/"));
+  const reader = response.body!.getReader();
+  for (const [i, part] of ["a", "b", "c"].entries()) {
+    step(i).resolve(part);
+    assertEquals((await reader.read()).value, encoder.encode(part));
+  }
+  step(3).reject(new Error("no more"));
+  await assertRejects(() => reader.read(), Error, "no more");
+
+  // There at once, and more than one piece; or a failure at once.
+  const pieces = withSession(
+    engine,
+    () => new Response(ReadableStream.from(["a", "b", "c"].map((part) => encoder.encode(part)))),
+  );
+  assertEquals(await (await pieces(new Request("http://test/"))).text(), "abc");
+  const failing = withSession(
+    engine,
+    () => new Response(new ReadableStream({ start: (c) => c.error(new Error("from the start")) })),
+  );
+  const failed = await failing(new Request("http://test/"));
+  await assertRejects(() => failed.text(), Error, "from the start");
+});
+
 Deno.test("withSession() ends the session at once without a body, and for HEAD", async () => {
   const { engine, log } = await library({ target: "sqlite::memory:" }, 3);
   await using _engine = engine;
