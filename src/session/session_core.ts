@@ -39,10 +39,13 @@ export interface SessionOptions {
 }
 
 const known = ["autoflush", "onUnflushedClose", "signal", "readOnly"];
+const none: SessionOptions = ownOptions({}, known);
 
 /** The options of a session, those that the caller wrote; refuses others than there are. */
 export function checkSessionOptions(options: SessionOptions): SessionOptions {
-  for (const name of Object.keys(options)) {
+  const given = Object.keys(options);
+  if (given.length === 0) return none;
+  for (const name of given) {
     if (known.includes(name)) continue;
     throw new InputError(`A session has no option "${name}"`, { hint: didYouMean(name, known) });
   }

@@ -69,7 +69,7 @@ export class Turnstile {
     }
     return this.#admit(async () => {
       call.signal?.throwIfAborted();
-      const connection = this.#takeReady() ?? await this.#take(call);
+      const connection = await this.#take(call);
       try {
         return await work(connection);
       } finally {
@@ -175,7 +175,12 @@ export class Turnstile {
     return this.#connection;
   }
 
-  async #take(call: CallOptions): Promise<Connection> {
+  #take(call: CallOptions): Promise<Connection> {
+    const ready = call.signal?.aborted ? undefined : this.#takeReady();
+    return ready === undefined ? this.#takeSlowly(call) : Promise.resolve(ready);
+  }
+
+  async #takeSlowly(call: CallOptions): Promise<Connection> {
     this.#connection ??= await this.#source.connect(call);
     this.#holders++;
     return this.#connection;

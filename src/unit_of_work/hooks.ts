@@ -39,14 +39,28 @@ const none: Readonly<Record<HookName, readonly Hook[]>> = {
   afterCommit: [],
 };
 
+/** The names of which some entity has a hook, looked for once: with many entities that takes its time. */
+const declared = new WeakMap<readonly Mapper[], ReadonlySet<HookName>>();
+
+function declaredBy(mappers: readonly Mapper[]): ReadonlySet<HookName> {
+  let names = declared.get(mappers);
+  if (names === undefined) {
+    names = new Set(HOOK_NAMES.filter((name) =>
+      mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined)
+    ));
+    declared.set(mappers, names);
+  }
+  return names;
+}
+
 /** The hooks that apply to the objects of one session. */
 export class Hooks {
-  readonly #mappers: readonly Mapper[];
+  readonly #declared: ReadonlySet<HookName>;
   #own: Readonly<Record<HookName, readonly Hook[]>> = none;
 
   /** Starts with those of the entities. */
   constructor(mappers: readonly Mapper[]) {
-    this.#mappers = mappers;
+    this.#declared = declaredBy(mappers);
   }
 
   /** Adds one and gives a function that removes it. */
@@ -69,8 +83,7 @@ export class Hooks {
 
   /** True if a hook of this name can be called. Asked first, so that hooks nobody has cost nothing. */
   has(name: HookName): boolean {
-    return this.#own[name].length > 0 ||
-      this.#mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined);
+    return this.#own[name].length > 0 || this.#declared.has(name);
   }
 
   /**

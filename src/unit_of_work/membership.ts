@@ -115,6 +115,7 @@ export function joinShape(
 
 /** Rows of the same table between, from whichever side they were said. */
 export function groupMembers(memberships: readonly Membership[]): Membership[][] {
+  if (memberships.length === 0) return [];
   const turned = memberships.map((membership) => {
     const { relation, owner, member } = membership;
     if (relation.inverse === undefined || isForward(relation)) return membership;
