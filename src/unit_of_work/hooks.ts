@@ -45,9 +45,11 @@ const declared = new WeakMap<readonly Mapper[], ReadonlySet<HookName>>();
 function declaredBy(mappers: readonly Mapper[]): ReadonlySet<HookName> {
   let names = declared.get(mappers);
   if (names === undefined) {
-    names = new Set(HOOK_NAMES.filter((name) =>
-      mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined)
-    ));
+    names = new Set(
+      HOOK_NAMES.filter((name) =>
+        mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined)
+      ),
+    );
     declared.set(mappers, names);
   }
   return names;

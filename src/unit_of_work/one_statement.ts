@@ -8,7 +8,7 @@
 import type { Dialect } from "../dialect/dialect.ts";
 import type { MappedColumn } from "../mapper/mapped_column.ts";
 import type { FlushPlan } from "./flush_plan.ts";
-import { updateParts } from "./flush_shapes.ts";
+import { groupInserts, updateParts } from "./flush_shapes.ts";
 import type { Insert, Update } from "./flush_steps.ts";
 import { groupMembers } from "./membership.ts";
 
@@ -38,10 +38,7 @@ function isOneInsert(rows: readonly Insert[], dialect: Dialect): boolean {
   if (rows.length > dialect.rowsAtOnce || mapper.parts.length > 1) return false;
   if (mapper.versionGenerated && dialect.readRows !== undefined) return false;
   if (row.some((value, i) => value === undefined && isCustom(mapper.columns[i]!))) return false;
-  return rows.every((other) =>
-    other.mapper === mapper &&
-    other.row.every((value, i) => (value === undefined) === (row[i] === undefined))
-  );
+  return groupInserts(rows).length === 1;
 }
 
 function isOneUpdate(update: Update, dialect: Dialect): boolean {
