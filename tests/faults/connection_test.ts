@@ -12,7 +12,8 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { PostgresConnection } from "../../src/dialect/postgres/connection.ts";
+import type { PostgresConnection } from "../../src/dialect/postgres/connection.ts";
+import { openConnection } from "../../src/dialect/postgres/open.ts";
 import { settingsOf } from "../../src/dialect/postgres/options.ts";
 import { engineSettings } from "../../src/engine/options.ts";
 import {
@@ -244,7 +245,7 @@ Deno.test("30: a fatal error behind a complete answer leaves the result, and los
     await client.read();
     await client.send(wire.answer("kept"), wire.ready(), wire.error("57P01", "bye", "FATAL"));
   });
-  const connection = await PostgresConnection.open(settingsOf(server.config()));
+  const connection = await openConnection(settingsOf(server.config()));
   assertEquals((await connection.run({ text: "select a", params: [] })).rows, [["kept"]]);
   assertInstanceOf(connection.lost, ConnectionLostError);
   await assertRejects(() => connection.ping(), ConnectionLostError, "57P01");
@@ -256,7 +257,7 @@ Deno.test("30: a fatal error before ReadyForQuery is a loss, since the commit wa
     await client.read();
     await client.send(wire.answer("not sure"), wire.error("57P01", "bye", "FATAL"));
   });
-  const connection = await PostgresConnection.open(settingsOf(server.config()));
+  const connection = await openConnection(settingsOf(server.config()));
   await assertRejects(
     () => connection.run({ text: "insert", params: [] }),
     ConnectionLostError,
@@ -295,7 +296,7 @@ Deno.test("31: messages that nobody asked for are ignored, or lose the connectio
           await client.send(...answer);
         }
       });
-      const connection = await PostgresConnection.open(settingsOf(server.config()));
+      const connection = await openConnection(settingsOf(server.config()));
       const ask = async (text: string) => (await connection.run({ text, params: [] })).rows;
       const [first, second] = await Promise.allSettled([ask("select 1"), ask("select 2")]);
       for (const [settled, expected] of [[first, "first"], [second, "second"]] as const) {
@@ -364,7 +365,7 @@ scenario("34: the server's idle timeouts lose the connection, with their reason"
   while (connection.status !== "lost") await sleep(5);
   const error = await assertRejects(() => tx.execute(one), ConnectionLostError);
   assertEquals(error.sqlState, "25P03");
-  const open = await PostgresConnection.open(
+  const open = await openConnection(
     settingsOf(s.config({ parameters: { idle_session_timeout: "30" } })),
   );
   const lost = await new Promise<Error>((resolve) => open.onLost = resolve);
@@ -375,7 +376,7 @@ scenario(
   "35: hundreds of calls given up at any moment hit no statement but their own",
   async (s) => {
     const connections = await Promise.all(
-      Array.from({ length: 4 }, () => PostgresConnection.open(settingsOf(s.config()))),
+      Array.from({ length: 4 }, () => openConnection(settingsOf(s.config()))),
     );
     let [aborted, answered] = [0, 0];
     const reason = new Error("given up");
@@ -415,8 +416,8 @@ scenario(
   async (s) => {
     const config = { cancelGrace: 150, port: s.proxy.port };
     const [quick, slow] = await Promise.all([
-      PostgresConnection.open(settingsOf(s.config(config))),
-      PostgresConnection.open(settingsOf(s.config(config))),
+      openConnection(settingsOf(s.config(config))),
+      openConnection(settingsOf(s.config(config))),
     ]);
     s.proxy.mode = "refuse";
     const run = (connection: PostgresConnection, seconds: number) =>
@@ -440,7 +441,7 @@ scenario(
 scenario(
   "36: when the request to cancel stalls, the connection ends within the grace time",
   async (s) => {
-    const connection = await PostgresConnection.open(
+    const connection = await openConnection(
       settingsOf(s.config({ cancelGrace: 100, port: s.proxy.port })),
     );
     s.proxy.mode = "stall";

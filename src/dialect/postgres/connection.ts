@@ -20,9 +20,8 @@ import type { Call } from "./call.ts";
 import { Channel } from "./channel.ts";
 import { CopySink, CopySource } from "./copy.ts";
 import { PostgresCursor } from "./cursor.ts";
-import { handshake, type Session } from "./handshake.ts";
+import type { Session } from "./handshake.ts";
 import type { PostgresSettings } from "./options.ts";
-import { OwnProtocol } from "./own_protocol.ts";
 import type { Protocol } from "./protocol.ts";
 import { beginText, whatIsWrong } from "./statements.ts";
 
@@ -39,26 +38,11 @@ export class PostgresConnection implements DriverConnection {
   #transaction = { ended: true };
   #cursors = 0;
 
-  private constructor(settings: PostgresSettings, session: Session, protocol: Protocol<Call>) {
+  /** Speaks on the socket of a session that was let in. */
+  constructor(settings: PostgresSettings, session: Session, protocol: Protocol<Call>) {
     this.id = String(session.pid);
     this.#prepared = settings.prepared;
     this.#channel = new Channel(settings, session, protocol);
-  }
-
-  /** Makes a connection. Rejects with `ConnectError`, or with the signal's reason. */
-  static async open(
-    settings: PostgresSettings,
-    options?: CallOptions,
-  ): Promise<PostgresConnection> {
-    const protocol = settings.wire === "driver" ? openDriver() : new OwnProtocol<Call>();
-    let session: Session;
-    try {
-      session = await handshake(settings, options);
-    } catch (error) {
-      await protocol; // so that nothing of the attempt is left when it is said to have failed
-      throw error;
-    }
-    return new PostgresConnection(settings, session, await protocol);
   }
 
   /** As the last answer said. */
@@ -234,10 +218,4 @@ export class PostgresConnection implements DriverConnection {
   destroy(): void {
     this.#channel.destroy();
   }
-}
-
-/** The npm driver, loaded only where it is asked for. */
-async function openDriver(): Promise<Protocol<Call>> {
-  const { NpmPostgres } = await import("./npm_postgres.ts");
-  return await NpmPostgres.open<Call>();
 }

@@ -5,7 +5,7 @@
  */
 
 import type { CallOptions, Driver, DriverConnection } from "../driver.ts";
-import { PostgresConnection } from "./connection.ts";
+import { openConnection } from "./open.ts";
 import { type PostgresConfig, settingsOf } from "./options.ts";
 
 /**
@@ -40,7 +40,7 @@ export function postgresDriver(config: PostgresConfig): Driver {
     defaultPool: "queue",
     target: settings.target,
     connect: (options?: CallOptions): Promise<DriverConnection> =>
-      PostgresConnection.open(settings, options),
+      openConnection(settings, options),
     close: () => Promise.resolve(),
   };
 }

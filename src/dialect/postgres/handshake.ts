@@ -35,12 +35,18 @@ export interface Session {
   readonly rest: Buffer;
 }
 
-/** Makes a connection within the settings' limit and the caller's. Rejects with `ConnectError`. */
+/**
+ * Makes a connection within the settings' limit and the caller's. Rejects with `ConnectError`.
+ *
+ * @param greeted Called when the server has been asked to let us in, which takes it a while. What it
+ * prepares is waited for.
+ */
 export async function handshake(
   settings: PostgresSettings,
-  options: CallOptions = {},
+  options: CallOptions | undefined,
+  greeted: () => Promise<unknown>,
 ): Promise<Session> {
-  const { signal, timeout = 0 } = options;
+  const { signal, timeout = 0 } = options ?? {};
   signal?.throwIfAborted();
   const limit = timeout > 0 ? Math.min(timeout, settings.connectTimeout) : settings.connectTimeout;
   const { promise: givenUp, reject: giveUp } = Promise.withResolvers<never>();
@@ -54,7 +60,7 @@ export async function handshake(
   const timer = setTimeout(() => giveUp(timedOut(settings, limit)), limit);
   const forget = signal && onAbort(signal, () => giveUp(signal.reason));
   try {
-    return await Promise.race([startSession(settings, own), givenUp]);
+    return await Promise.race([startSession(settings, own, greeted), givenUp]);
   } catch (error) {
     over = true;
     for (const socket of sockets) {
@@ -71,11 +77,13 @@ export async function handshake(
 async function startSession(
   settings: PostgresSettings,
   own: (socket: Socket) => void,
+  greeted: () => Promise<unknown>,
 ): Promise<Session> {
   const password = await passwordOf(settings);
   const socket = await openSocket(settings, own);
   const reader = new MessageReader(socket, settings);
   socket.write(startupMessage(settings.parameters));
+  const prepared = greeted();
   await authenticate(reader, socket, settings, password);
   let pid = 0;
   let secret: Uint8Array = new Uint8Array(4);
@@ -85,6 +93,8 @@ async function startSession(
       pid = body.readInt32BE(0);
       secret = Uint8Array.prototype.slice.call(body, 4);
     } else if (type === Type.readyForQuery) {
+      socket.pause();
+      await prepared;
       return { socket, pid, secret, rest: reader.detach() };
     } else if (type !== Type.parameterStatus && type !== Type.noticeResponse) {
       throw notPostgres(settings);
@@ -197,8 +207,9 @@ class MessageReader {
     }
   }
 
-  /** Lets go of the socket; gives what was read too much. */
+  /** Lets go of the socket, if it is still there; gives what was read too much. */
   detach(): Buffer {
+    if (this.#failure !== undefined) throw this.#failure;
     this.#socket.pause();
     this.#forget();
     return this.#bytes;

@@ -18,7 +18,7 @@ import {
   UsageError,
 } from "../../../src/errors.ts";
 import type { Isolation } from "../../../src/dialect/driver.ts";
-import { PostgresConnection } from "../../../src/dialect/postgres/connection.ts";
+import { openConnection } from "../../../src/dialect/postgres/open.ts";
 import { settingsOf } from "../../../src/dialect/postgres/options.ts";
 import { connect, FakeServer, wire } from "./support.ts";
 
@@ -249,7 +249,7 @@ Deno.test("PostgresConnection is destroyed when a transaction cannot begin", asy
       wire.ready(),
     );
   });
-  const connection = await PostgresConnection.open(settingsOf(server.config()));
+  const connection = await openConnection(settingsOf(server.config()));
   let told: Error | undefined;
   connection.onLost = (reason) => told = reason;
   const begun = connection.begin({ isolation: "serializable" });

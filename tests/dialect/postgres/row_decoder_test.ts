@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError, ConnectionLostError } from "../../../src/errors.ts";
 import type { WireRow } from "../../../src/dialect/driver.ts";
-import { PostgresConnection } from "../../../src/dialect/postgres/connection.ts";
+import { openConnection } from "../../../src/dialect/postgres/open.ts";
 import { type FrameListener, Framer } from "../../../src/dialect/postgres/framer.ts";
 import { NpmPostgres } from "../../../src/dialect/postgres/npm_postgres.ts";
 import { settingsOf } from "../../../src/dialect/postgres/options.ts";
@@ -197,7 +197,7 @@ Deno.test("A row that does not fit its message ends the connection", async () =>
         await client.send(wire.described(), wire.row("good"), wire.message("D", long));
       });
       const own = settingsOf(server.config({ wire: "own" }));
-      const connection = await PostgresConnection.open(own);
+      const connection = await openConnection(own);
       const run = connection.run({ text: "select 1", params: [] });
       const error = await assertRejects(() => run, ConnectionLostError);
       assert(error.message.includes("does not fit"), error.message);
@@ -214,7 +214,7 @@ Deno.test("A connection that ends within a row gives no part of the result", asy
       await client.send(wire.described(), wire.row("first"), row.subarray(0, cut));
       client.conn.close();
     });
-    const connection = await PostgresConnection.open(settingsOf(server.config()));
+    const connection = await openConnection(settingsOf(server.config()));
     await assertRejects(
       () => connection.run({ text: "select 1", params: [] }),
       ConnectionLostError,

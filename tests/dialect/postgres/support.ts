@@ -3,7 +3,8 @@
  */
 
 import { Buffer } from "node:buffer";
-import { PostgresConnection } from "../../../src/dialect/postgres/connection.ts";
+import type { PostgresConnection } from "../../../src/dialect/postgres/connection.ts";
+import { openConnection } from "../../../src/dialect/postgres/open.ts";
 import { type PostgresConfig, settingsOf } from "../../../src/dialect/postgres/options.ts";
 import type { CallOptions, DriverResult } from "../../../src/dialect/driver.ts";
 import { sharedPostgres } from "../../support/postgres_server.ts";
@@ -36,7 +37,7 @@ export async function connect(
   more: Partial<PostgresConfig> = {},
   url: string = shared,
 ): Promise<TestConnection> {
-  const connection = await PostgresConnection.open(settingsOf(configOf(url, more)));
+  const connection = await openConnection(settingsOf(configOf(url, more)));
   const run = (text: string, params: (string | null)[] = [], options?: CallOptions) =>
     connection.run({ text, params }, options);
   return {
