@@ -10,14 +10,13 @@
  * given back from time to time, whatever its traffic.
  */
 
-import { availableParallelism } from "node:os";
 import type { DriverResult, DriverStatement } from "../dialect/driver.ts";
 import type { Link } from "./link.ts";
 
 /** Reads in flight on one lane. */
 const DEPTH = 16;
 /** Lanes at the same time. More do not help: the server has its processors, and so have we. */
-const MOST = Math.min(4, Math.max(2, availableParallelism()));
+const MOST = Math.min(4, Math.max(2, navigator.hardwareConcurrency));
 /** Where nothing was answered for so long, in milliseconds, nothing more is sent or waits. */
 const SLOW = 20;
 /** A lane older than this, in milliseconds, is given back, to be recycled and for those who wait. */

@@ -5,8 +5,6 @@
  * @module
  */
 
-import { availableParallelism } from "node:os";
-
 /** What a new resource is told at its birth. */
 export interface CreateContext {
   /** Aborted when the resource is no longer wanted: the limit is over or the pool is closing. */
@@ -187,5 +185,5 @@ export interface Pool<T> extends AsyncDisposable {
  * ```
  */
 export function defaultPoolSize(): number {
-  return availableParallelism() * 2 + 1;
+  return navigator.hardwareConcurrency * 2 + 1;
 }

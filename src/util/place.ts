@@ -1,7 +1,5 @@
 /** Where in the user's program something was called: the stack without our own frames. */
 
-/** Our own files. In a program bundled into one file these cannot be told apart, and nothing is. */
-const own = new URL("../", import.meta.url).href;
 const DEEPEST = 50;
 
 /** Keeps the stack of this moment; it is formatted only when asked for. */
@@ -24,6 +22,8 @@ export interface Place {
 
 /** The user's part of a stack. */
 export function placeIn(trace: Error): Place {
+  // Our own files. In a program bundled into one file these cannot be told apart, and nothing is.
+  const own = new URL("../", import.meta.url).href;
   const frames = (trace.stack ?? "").split("\n").slice(1);
   const theirs = frames.filter((frame) => {
     return !frame.includes(own) && !frame.includes("ext:") && !frame.includes("node:");

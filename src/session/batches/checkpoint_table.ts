@@ -5,7 +5,7 @@
  * @module
  */
 
-import { DatabaseError, InputError, UsageError } from "../../errors.ts";
+import { DatabaseError, UsageError } from "../../errors.ts";
 import type { Dialect } from "../../dialect/dialect.ts";
 import type { CallOptions, DriverResult, DriverStatement } from "../../dialect/driver.ts";
 import { entity } from "../../mapper/define.ts";
@@ -13,7 +13,6 @@ import { Registry } from "../../mapper/registry.ts";
 import { boolean, integer, text } from "../../schema/column.ts";
 import { nodeOf } from "../../sql/node.ts";
 import { type Sql, sql } from "../../sql/raw.ts";
-import { describe } from "../../sql/expression.ts";
 
 /** One named checkpoint. */
 class Checkpoint extends entity("sluice_checkpoints", {
@@ -36,13 +35,8 @@ export class NamedCheckpoint {
   readonly #dialect: Dialect;
   #revision = 0;
 
-  /** @throws {InputError} when it is no name. */
+  /** The one of that name, which has been checked. */
   constructor(name: string, dialect: Dialect) {
-    if (typeof name !== "string" || name === "") {
-      throw new InputError(`A checkpoint's name is expected, found ${describe(name)}`, {
-        hint: `As in { checkpoint: "login-backfill" }`,
-      });
-    }
     this.#name = name;
     this.#dialect = dialect;
   }

@@ -26,7 +26,8 @@ const checks: { readonly [Name in keyof EachBatchOptions]-?: Check } = {
   retries: from(0),
   signal: (value) => value instanceof AbortSignal ? undefined : "an AbortSignal",
   resumeAfter: () => undefined,
-  checkpoint: text,
+  checkpoint: (value) =>
+    typeof value === "string" && value !== "" ? undefined : `a name, as in "login-backfill"`,
   restart: flag,
   concurrency: from(1),
 };

@@ -24,7 +24,7 @@ import { numberOf } from "../queries/counts.ts";
 import type { SessionTransaction } from "../session_transaction.ts";
 import type { BatchProgress, BatchRunner, EachBatchOptions } from "./batches.ts";
 import { checkpointOf, type Stretch, stretchesIn } from "./checkpoint.ts";
-import { NamedCheckpoint } from "./checkpoint_table.ts";
+import type { NamedCheckpoint } from "./checkpoint_table.ts";
 import { KeyOrder } from "./key_order.ts";
 import { Ledger, type Window } from "./ledger.ts";
 import { checkBatchOptions } from "./options.ts";
@@ -50,7 +50,7 @@ export class Walk {
   readonly #plan: QueryPlan;
   readonly #size: number;
   readonly #order: KeyOrder;
-  readonly #named: NamedCheckpoint | undefined;
+  #named: NamedCheckpoint | undefined;
   #ledger: Ledger;
   #started: number | undefined;
   #rows = 0;
@@ -85,9 +85,6 @@ export class Walk {
     this.#left = numberOf(plan.limit, plan.binding?.values) ?? Infinity;
     this.#checkpoint = options.resumeAfter;
     this.#ledger = new Ledger(this.#stretches(options.resumeAfter));
-    if (options.checkpoint !== undefined) {
-      this.#named = new NamedCheckpoint(options.checkpoint, dialect);
-    }
   }
 
   /** Gives the walk up. */
@@ -119,7 +116,10 @@ export class Walk {
     }
     this.#started = performance.now();
     try {
-      if (this.#named !== undefined) {
+      if (this.options.checkpoint !== undefined) {
+        // Loaded for walks that have one: it declares an entity
+        const { NamedCheckpoint } = await import("./checkpoint_table.ts");
+        this.#named = new NamedCheckpoint(this.options.checkpoint, this.#dialect);
         const { position, finished } = await this.#named.load(
           (statement, call) => this.#runner.run(statement, call),
           this.options.restart === true,
@@ -261,7 +261,7 @@ export class Walk {
         checkpointIfCommitted: unknown ? this.#checkpointAfter(batch.window) : undefined,
         rows: this.#rows,
         batches: this.#batches,
-        hint: this.#named !== undefined
+        hint: this.options.checkpoint !== undefined
           ? "Run it again: the named checkpoint knows what is done"
           : unknown
           ? "Look whether it was; then go on with error.checkpointIfCommitted, else with error.checkpoint"
