@@ -173,7 +173,7 @@ function bringUpToDate(
   }
   // A deferred column that was loaded before stays so.
   for (let i = row.length; i < before.length; i++) row.push(before[i]!);
-  if (sameRow(before, row) || shape.changes(object, before) !== null) return;
+  if (sameRow(before, row) || shape.changes(object, before, state.key!) !== null) return;
   shape.fill(object, row);
   state.row = row;
 }
@@ -186,7 +186,7 @@ function complete(
   dialect: DialectName,
 ): void {
   const { mapper, shape, row: before } = state;
-  const changed = shape!.changes(object, before!);
+  const changed = shape!.changes(object, before!, state.key!);
   const { columns, eager } = mapper;
   const next = columns.map((_, i) => {
     const known = before![i];

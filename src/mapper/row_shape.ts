@@ -38,8 +38,11 @@ export interface RowShape {
    * @throws {InputError} when a value cannot be stored.
    */
   readonly encode: (object: object, open: number[]) => (WireValue | undefined)[];
-  /** Indexes of the columns in which the object differs from the row; null if there are none. */
-  readonly changes: (object: object, row: WireRow) => number[] | null;
+  /**
+   * Indexes of the columns in which the object differs from the row, whose identity is `key`; null if
+   * there are none.
+   */
+  readonly changes: (object: object, row: WireRow, key: IdentityKey) => number[] | null;
 }
 
 /** Compiles the shape of rows that hold `columns`, among them the primary key. */
@@ -57,7 +60,7 @@ export function compileShape(
     fill: compileFill(columns, codecs, sparse),
     keyOf: compileKey(keyIndexes, codecs, columns),
     encode: compileEncode(columns, codecs),
-    changes: compileChanges(columns, codecs, sparse),
+    changes: compileChanges(columns, codecs, sparse, keyIndexes),
   };
 }
 
@@ -116,8 +119,13 @@ function compileChanges(
   columns: readonly MappedColumn[],
   codecs: Codecs,
   sparse: boolean,
+  keyIndexes: readonly number[],
 ): RowShape["changes"] {
   const lines = columns.map(({ property, deferred, group }, i) => {
+    // Decoded already, and never missing.
+    if (isIdentity(columns, keyIndexes) && i === keyIndexes[0]) {
+      return `if (o[${JSON.stringify(property)}] !== k) (d ??= []).push(${i});`;
+    }
     const codec = codecs[i]!;
     const asIs = codec.inline?.("w") === "w";
     const same = codec.same === undefined
@@ -139,7 +147,7 @@ function compileChanges(
   });
   return new Function(
     "c",
-    `return (o, r) => { let d = null, v, w; ${lines.join("\n")} return d; };`,
+    `return (o, r, k) => { let d = null, v, w; ${lines.join("\n")} return d; };`,
   )(codecs);
 }
 
@@ -179,8 +187,7 @@ function compileKey(
 ): RowShape["keyOf"] {
   if (indexes.length === 1) {
     const [i] = indexes as [number];
-    // Small integers hash fastest, and most keys are integers.
-    if (isNumeric(columns[i]!)) {
+    if (isIdentity(columns, indexes)) {
       return new Function("c", `return (r) => ${decodeSource(codecs[i]!, i, `r[${i}]`)};`)(codecs);
     }
     return (row) => keyPart(row[i]!);
@@ -197,8 +204,11 @@ function compileKey(
   };
 }
 
-function isNumeric(column: MappedColumn): boolean {
-  return column.type.name === "integer" || column.type.name === "smallint";
+/** True if the key's value is the identity: small integers hash fastest, and most keys are integers. */
+function isIdentity(columns: readonly MappedColumn[], indexes: readonly number[]): boolean {
+  if (indexes.length !== 1) return false;
+  const { name } = columns[indexes[0]!]!.type;
+  return name === "integer" || name === "smallint";
 }
 
 function keyPart(wire: WireValue): IdentityKey {

@@ -144,7 +144,7 @@ function follow(
   const indexes = indexesOf(mapper, columns);
   const row = before.slice();
   indexes.forEach((index, i) => row[index] = cascades ? change.after![targets[i]!]! : null);
-  const own = state.shape!.changes(object, before) ?? [];
+  const own = state.shape!.changes(object, before, state.key!) ?? [];
   for (const index of indexes) {
     if (own.includes(index)) continue;
     const wire = row[index]!;

@@ -21,14 +21,7 @@ import {
   insertParts,
   updateParts,
 } from "./flush_shapes.ts";
-import {
-  appended,
-  type Delete,
-  type Insert,
-  link,
-  type PendingKey,
-  type Update,
-} from "./flush_steps.ts";
+import { type Delete, type Insert, link, type Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import { type Journal, type Note, stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
@@ -48,7 +41,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
     await (deletesFirst ? settleWithDeletes(before, plan, target) : settle(before));
   }
   for (const layer of plan.inserts) {
-    for (const insert of layer) fillKeys(insert.row, insert.pendingKeys);
+    layer.forEach(fillKeys);
     await settle(groupInserts(layer).map((group) => insertGroup(group, target)));
   }
   for (const round of updates) for (const update of round) completeUpdate(update);
@@ -91,8 +84,8 @@ export function keepRelations(relations: FlushPlan["relations"], journal: Journa
 }
 
 /** Takes the keys of parents that have been inserted by now. */
-function fillKeys(row: WireRow | Insert["row"], keys: readonly PendingKey[]): void {
-  for (const { index, parent, parentIndex } of keys) {
+function fillKeys({ row, pendingKeys }: Insert | Update): void {
+  for (const { index, parent, parentIndex } of pendingKeys) {
     row[index] = stateOf(parent).row![parentIndex]!;
   }
 }
@@ -108,7 +101,7 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   const { dialect } = target;
   const shape = mapper.shape(dialect.name);
   const map = target.identityMap.of(mapper);
-  for (const insert of group) inserted(insert, returned, shape, map, target.journal);
+  group.forEach((insert) => inserted(insert, returned, shape, map, target.journal));
   if (!mapper.versionGenerated || dialect.readRows === undefined) return;
   const versions = await readVersions(
     mapper,
@@ -119,7 +112,7 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   for (const { object, row } of group) {
     const { versionIndex } = mapper;
     row[versionIndex] = versions.get(stateOf(object).key!);
-    give(object, shape, versionIndex, row[versionIndex]!);
+    give(object, shape, versionIndex, row[versionIndex]!, undefined);
   }
 }
 
@@ -191,22 +184,14 @@ function inserted(
   const row = insert.row as WireRow;
   const state = stateOf(object);
   const note = journal.note(object, state);
-  for (const index of returned) {
-    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
-  }
-  for (const index of linked) {
-    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
-  }
+  for (const index of returned) give(object, shape, index, row[index]!, note);
+  for (const index of linked) give(object, shape, index, row[index]!, note);
   state.row = row;
   state.shape = shape;
   state.key = shape.keyOf(row);
   advance(object, state, "insert");
   map.set(state.key, object);
   if (insert.open) normalise(object, shape, row);
-}
-
-function noteGiven(note: Note, { columns }: RowShape, index: number): void {
-  note.given = appended(note.given, columns[index]!.property);
 }
 
 /** A nullable key that was left open is null in the row, and so in the object. */
@@ -219,20 +204,21 @@ function normalise(object: object, { columns }: RowShape, row: WireRow): void {
   }
 }
 
-/** Gives a property the value that its column has now; true if it had none. */
+/** Gives a property the value that its column has now, and notes it if it had none. */
 function give(
   object: object,
   { columns, codecs }: RowShape,
   index: number,
   wire: WireValue,
-): boolean {
+  note: Note | undefined,
+): void {
   const properties = object as Record<string, unknown>;
   const { property, group } = columns[index]!;
   // What was not loaded cannot be asked for.
   const has = Object.hasOwn(object, group?.property ?? property) &&
     properties[property] !== undefined;
+  if (!has && note !== undefined) note.given = note.given.with(property);
   properties[property] = wire === null ? null : codecs[index]!.decode(wire);
-  return !has;
 }
 
 /** An update that a ring of inserts left behind gets its row and key now. */
@@ -242,7 +228,7 @@ function completeUpdate(update: Update): void {
     update.row.push(...state.row!);
     (update.key as WireRow).push(...guardedKeyOf(state));
   }
-  fillKeys(update.row, update.pendingKeys);
+  fillKeys(update);
 }
 
 /** Sent in order, which is all that a round has to wait for. */
@@ -332,9 +318,7 @@ function updated(update: Update, { journal, identityMap }: FlushTarget): void {
   const shape = state.shape!;
   const note = journal.note(object, state);
   note.updated = true;
-  for (const index of linked) {
-    if (give(object, shape, index, row[index]!)) noteGiven(note, shape, index);
-  }
+  for (const index of linked) give(object, shape, index, row[index]!, note);
   const key = shape.keyOf(row);
   if (key !== state.key) {
     identityMap.forget(object, mapper, state.key);

@@ -53,7 +53,7 @@ export interface FlushInput {
   /** All mappers, for the order of tables. */
   readonly mappers: readonly Mapper[];
   /** New objects. */
-  readonly pending: Iterable<object>;
+  readonly pending: readonly object[];
   /** Managed objects that differ from their rows. */
   readonly changed: readonly {
     readonly object: object;
@@ -77,29 +77,30 @@ export interface FlushInput {
  */
 export function planFlush(input: FlushInput): FlushPlan {
   const { dialect, links } = input;
-  const rows: Insert[] = [];
   const open: number[] = [];
-  for (const object of input.pending) rows.push(planInsert(object, dialect, open));
+  const rows = input.pending.map((object) => planInsert(object, dialect, open));
   const inserts = new Map<object, Insert>();
   // Nobody asks for them unless something refers to something.
-  if (links.length > 0) { for (const insert of rows) inserts.set(insert.object, insert); }
+  if (links.length > 0) rows.forEach((insert) => inserts.set(insert.object, insert));
   const updates = new Map<object, Update>();
   for (const { object, state, columns } of input.changed) {
     updates.set(object, planUpdate(object, state, columns, dialect));
   }
-  for (const link of withoutClearing(links)) {
+  withoutClearing(links).forEach((link) => {
     const { child } = link;
     const insert = inserts.get(child);
     const target = insert ?? updates.get(child) ?? newUpdate(child, dialect);
-    if (target === undefined) continue;
+    if (target === undefined) return;
     applyLink(target, link, inserts, updates);
     if (insert === undefined && touches(target as Update)) updates.set(child, target as Update);
-  }
+  });
   const { roots, ringOf, rings } = ringsOf(input.mappers);
   const byRing: Insert[][] = Array.from({ length: rings }, () => []);
-  for (const insert of rows) byRing[ringOf.get(insert.mapper.root)!]!.push(insert);
+  rows.forEach((insert) => byRing[ringOf.get(insert.mapper.root)!]!.push(insert));
   const layers = byRing.flatMap((members) => layer(members, inserts, updates));
-  for (const insert of rows) if (insert.open) checkComplete(insert);
+  rows.forEach((insert) => {
+    if (insert.open) checkComplete(insert);
+  });
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
   const touched = [...updates.values()].filter((update) => touches(update));
   // A key that is cleared before its row goes changes nothing that anybody will see.

@@ -40,7 +40,8 @@ function givesSame(a: Insert, b: Insert): boolean {
 export function classesOf(inserts: readonly Insert[]): Mapper[] {
   const classes: Mapper[] = [];
   let last: Mapper | undefined;
-  for (const { mapper } of inserts) {
+  for (let i = 0; i < inserts.length; i++) {
+    const { mapper } = inserts[i]!;
     if (mapper === last) continue;
     last = mapper;
     if (!classes.includes(mapper)) classes.push(mapper);

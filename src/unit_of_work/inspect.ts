@@ -63,7 +63,7 @@ export function inspect(object: object): Inspection {
 
 function history(
   object: Record<string, unknown>,
-  { mapper, row, shape, related }: InstanceState,
+  { mapper, row, key, shape, related }: InstanceState,
 ): Record<string, FieldHistory> {
   const fields: Record<string, FieldHistory> = {};
   const note = (property: string, old: unknown): void => {
@@ -76,7 +76,7 @@ function history(
       }
     }
   } else {
-    for (const index of shape!.changes(object, row) ?? []) {
+    for (const index of shape!.changes(object, row, key!) ?? []) {
       const wire = row[index];
       note(
         mapper.columns[index]!.property,

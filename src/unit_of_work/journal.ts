@@ -25,12 +25,31 @@ export interface Note {
   /** Its collections that were loaded in part, then. */
   readonly partial: ReadonlySet<string> | undefined;
   /** For new objects: the properties that the flush gave it. */
-  given: readonly string[];
+  given: Names;
   /** Its row was updated since. */
   updated: boolean;
 }
 
-const none: readonly string[] = [];
+/** A list of names. Lists of the same names are the same one: most objects of a flush are given the same. */
+export class Names {
+  /** The names. */
+  readonly list: readonly string[];
+  readonly #longer = new Map<string, Names>();
+
+  /** Of no other list: use `with()`. */
+  constructor(list: readonly string[]) {
+    this.list = list;
+  }
+
+  /** The list with one more name. */
+  with(name: string): Names {
+    let longer = this.#longer.get(name);
+    if (longer === undefined) this.#longer.set(name, longer = new Names([...this.list, name]));
+    return longer;
+  }
+}
+
+const noNames = new Names([]);
 
 /** The notes of one transaction or savepoint. */
 export class Journal {
@@ -47,7 +66,7 @@ export class Journal {
         key: state.key,
         related: state.related && new Map(state.related),
         partial: state.partial && new Set(state.partial),
-        given: none,
+        given: noNames,
         updated: false,
       };
       this.#notes.set(object, note);
@@ -89,7 +108,7 @@ export class Journal {
       const own = this.#notes.get(object);
       if (own === undefined) this.#notes.set(object, note);
       else {
-        own.given = [...own.given, ...note.given];
+        for (const name of note.given.list) own.given = own.given.with(name);
         own.updated ||= note.updated;
       }
     }

@@ -137,7 +137,9 @@ export function linksOf(
     link(links, owner, localColumns, added[0] ?? null, targetColumns);
     return links;
   }
-  for (const child of added) link(links, child, targetColumns, owner, localColumns);
+  for (let i = 0; i < added.length; i++) {
+    link(links, added[i]!, targetColumns, owner, localColumns);
+  }
   for (const child of removed) {
     // Deleted, or moved to another parent by its key: nothing is left to unlink.
     if (Managed.stateOf(child)?.status !== "persistent") continue;

@@ -65,7 +65,7 @@ export function takePicture(
       changes.push(...leaving(object, state));
       return;
     }
-    const columns = state.shape!.changes(object, state.row!);
+    const columns = state.shape!.changes(object, state.row!, state.key!);
     if (columns !== null) changed.push({ object, state, columns });
     if (state.related === undefined || inStep(object, state.mapper, state.related)) return;
     relations.set(object, relationsOf(object, state.mapper) ?? new Map());

@@ -10,6 +10,7 @@ import { type InstanceOwner, type InstanceState, Managed } from "../mapper/insta
 import type { MappedRelation, Mapper } from "../mapper/mapper.ts";
 import type { Table } from "../schema/table.ts";
 import type { FlushPlan } from "./flush_plan.ts";
+import { classesOf } from "./flush_shapes.ts";
 import { stateOf } from "./journal.ts";
 import type { Standing } from "./states.ts";
 
@@ -88,10 +89,8 @@ export class Writes {
     const flush = ++this.#flushes;
     const mappers = new Set<Mapper>();
     for (const layer of inserts) {
-      for (const { object, mapper } of layer) {
-        stateOf(object).insertedBy = flush;
-        mappers.add(mapper);
-      }
+      for (let i = 0; i < layer.length; i++) stateOf(layer[i]!.object).insertedBy = flush;
+      for (const mapper of classesOf(layer)) mappers.add(mapper);
     }
     for (const round of [releases, ...early, ...updates]) {
       for (const { mapper } of round) mappers.add(mapper);

@@ -5,7 +5,9 @@ import type { InstanceState } from "../mapper/instance_state.ts";
 
 /** Undoes what was assigned since the snapshot: columns, collections and references. */
 export function revert(object: object, state: InstanceState): void {
-  if (state.shape!.changes(object, state.row!) !== null) state.shape!.fill(object, state.row!);
+  if (state.shape!.changes(object, state.row!, state.key!) !== null) {
+    state.shape!.fill(object, state.row!);
+  }
   if (state.related === undefined) return;
   for (const { property } of state.mapper.relations.values()) {
     if (!Object.hasOwn(object, property)) continue;

@@ -59,7 +59,7 @@ function setAside(object: object, deferred: boolean, journal: Journal): () => vo
   const { mapper, shape, peers } = state;
   journal.note(object, state);
   const properties = object as Record<string, unknown>;
-  const values = (shape!.changes(object, state.row!) ?? []).map((index) => {
+  const values = (shape!.changes(object, state.row!, state.key!) ?? []).map((index) => {
     const { property } = mapper.columns[index]!;
     return [property, properties[property]] as const;
   });

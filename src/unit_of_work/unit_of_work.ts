@@ -191,7 +191,7 @@ export class UnitOfWork {
     this.identityMap.forEach((object) => {
       if (columns) return;
       const state = stateOf(object);
-      columns = state.shape!.changes(object, state.row!) !== null;
+      columns = state.shape!.changes(object, state.row!, state.key!) !== null;
       relations ||= state.related !== undefined && !inStep(object, state.mapper, state.related);
     });
     if (columns) return true;
@@ -204,7 +204,7 @@ export class UnitOfWork {
   isModified(object: object): boolean {
     const state = Managed.stateOf(object);
     if (state?.status === "pending") return true;
-    return state?.row !== undefined && state.shape!.changes(object, state.row) !== null;
+    return state?.row !== undefined && state.shape!.changes(object, state.row, state.key!) !== null;
   }
 
   /**
@@ -300,7 +300,10 @@ export class UnitOfWork {
     }
     // Noted before anything is sent, so that a failure in the middle finds every object.
     for (const layer of plan.inserts) {
-      for (const { object } of layer) journal.note(object, stateOf(object));
+      for (let i = 0; i < layer.length; i++) {
+        const { object } = layer[i]!;
+        journal.note(object, stateOf(object));
+      }
     }
     for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
     this.writes.note(plan);
@@ -323,7 +326,7 @@ export class UnitOfWork {
     return planFlush({
       dialect: this.#dialect.name,
       mappers: this.#registry.mappers,
-      pending: this.#pending,
+      pending: this.pending,
       changed,
       deleted: [...this.#deleted].map((object) => ({ object, state: stateOf(object) })),
       links,
@@ -370,7 +373,7 @@ export class UnitOfWork {
   isClean(object: object): boolean {
     const state = Managed.stateOf(object);
     if (state?.status !== "persistent" || this.#deleted.has(object)) return false;
-    if (state.shape!.changes(object, state.row!) !== null) return false;
+    if (state.shape!.changes(object, state.row!, state.key!) !== null) return false;
     if (state.related === undefined) return true;
     // Whose members are to go is not seen in it.
     if (this.#assigned.has(object)) return false;
@@ -434,7 +437,9 @@ export class UnitOfWork {
     const { mapper } = state;
     this.identityMap.forget(object, mapper, state.key);
     if (note.status === "pending") {
-      for (const property of note.given) (object as Record<string, unknown>)[property] = undefined;
+      for (const property of note.given.list) {
+        (object as Record<string, unknown>)[property] = undefined;
+      }
       this.#move(object, mapper, "uninsert");
       return;
     }
