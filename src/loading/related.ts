@@ -4,7 +4,7 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import type { MappedRelation } from "../mapper/mapper.ts";
 import { membersOf, sameRelation, snapshotRelation } from "../unit_of_work/links.ts";

@@ -30,6 +30,7 @@ import { HOOK_NAMES, type HookName } from "./entity_hooks.ts";
 import type { AnyEntityOptions, ComputedOptions, EntityOptions } from "./entity_options.ts";
 import { Managed } from "./instance_state.ts";
 import { Relation } from "./relation.ts";
+import { setRelation } from "./set_relation.ts";
 import { snakeCase } from "./snake_case.ts";
 import { toJson } from "./to_json.ts";
 import type { ColumnRefs, ComputedInstance, Fields, Init, Instance } from "./types.ts";
@@ -514,15 +515,5 @@ function refuseUnknown(given: object, definition: Definition, className: string)
   if (unknown === undefined) return;
   throw new InputError(`${className} has no column or relation "${unknown}"`, {
     hint: didYouMean(unknown, known),
-  });
-}
-
-/** Makes a relation an ordinary own property of the object, in front of the guard. */
-export function setRelation(object: object, property: string, value: unknown): void {
-  Object.defineProperty(object, property, {
-    value,
-    writable: true,
-    enumerable: true,
-    configurable: true,
   });
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import type { InstanceState } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Column, ForeignKey } from "../schema/table.ts";

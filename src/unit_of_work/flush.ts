@@ -12,7 +12,7 @@ import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
 import { followKeys, keyChanges } from "./consequences.ts";
-import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
+import { type FlushPlan, guardedKeyOf, type Related } from "./flush_plan.ts";
 import {
   compareKeys,
   deleteParts,
@@ -23,8 +23,9 @@ import {
 } from "./flush_shapes.ts";
 import { type Delete, type Insert, link, type Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
-import { type Journal, type Note, stateOf } from "./journal.ts";
+import { type Journal, stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
+import type { Names } from "./names.ts";
 import type { WriteOrder } from "./write_order.ts";
 import { advance } from "./states.ts";
 import { settle } from "../util/settle.ts";
@@ -54,6 +55,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   last.push(...joinMembers(plan.joined, target));
   await (deletesFirst ? settle(last) : settleWithDeletes(last, plan, target));
   keepRelations(plan.relations, target.journal);
+  plan.newRelations.forEach(keep);
   if (changes.length > 0) followKeys(changes, plan, target);
 }
 
@@ -74,13 +76,16 @@ async function settleWithDeletes(
 /** What the plan saw is in step with the database now; what was assigned since is not. */
 export function keepRelations(relations: FlushPlan["relations"], journal: Journal): void {
   for (const [object, related] of relations) {
-    const state = stateOf(object);
-    journal.note(object, state);
-    for (const property of related.keys()) {
-      if (!Object.hasOwn(object, property)) related.delete(property);
-    }
-    state.related = related;
+    journal.note(object, stateOf(object));
+    keep({ object, related });
   }
+}
+
+function keep({ object, related }: Related): void {
+  related.forEach((_, property) => {
+    if (!Object.hasOwn(object, property)) related.delete(property);
+  });
+  stateOf(object).related = related;
 }
 
 /** Takes the keys of parents that have been inserted by now. */
@@ -101,7 +106,7 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
   const { dialect } = target;
   const shape = mapper.shape(dialect.name);
   const map = target.identityMap.of(mapper);
-  group.forEach((insert) => inserted(insert, returned, shape, map, target.journal));
+  group.forEach((insert) => inserted(insert, returned, shape, map));
   if (!mapper.versionGenerated || dialect.readRows === undefined) return;
   const versions = await readVersions(
     mapper,
@@ -178,14 +183,13 @@ function inserted(
   returned: readonly number[],
   shape: RowShape,
   map: Map<IdentityKey, object>,
-  journal: Journal,
 ): void {
   const { object, linked } = insert;
   const row = insert.row as WireRow;
   const state = stateOf(object);
-  const note = journal.note(object, state);
-  for (const index of returned) give(object, shape, index, row[index]!, note);
-  for (const index of linked) give(object, shape, index, row[index]!, note);
+  const noted = insert.note ?? insert;
+  for (const index of returned) give(object, shape, index, row[index]!, noted);
+  for (const index of linked) give(object, shape, index, row[index]!, noted);
   state.row = row;
   state.shape = shape;
   state.key = shape.keyOf(row);
@@ -210,14 +214,14 @@ function give(
   { columns, codecs }: RowShape,
   index: number,
   wire: WireValue,
-  note: Note | undefined,
+  noted: { given: Names } | undefined,
 ): void {
   const properties = object as Record<string, unknown>;
   const { property, group } = columns[index]!;
   // What was not loaded cannot be asked for.
   const has = Object.hasOwn(object, group?.property ?? property) &&
     properties[property] !== undefined;
-  if (!has && note !== undefined) note.given = note.given.with(property);
+  if (!has && noted !== undefined) noted.given = noted.given.with(property);
   properties[property] = wire === null ? null : codecs[index]!.decode(wire);
 }
 

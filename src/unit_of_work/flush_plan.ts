@@ -26,8 +26,9 @@ import {
 import { givenReferences } from "./given_keys.ts";
 import { orderKeys } from "./key_order.ts";
 import { stateOf } from "./journal.ts";
-import type { Link } from "./links.ts";
+import { type Link, relationsOf } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
+import { noNames } from "./names.ts";
 import { orderWrites, type WriteOrder } from "./write_order.ts";
 
 /** What a flush carries out. */
@@ -42,8 +43,18 @@ export interface FlushPlan {
   readonly joined: readonly Membership[];
   /** Rows of tables between to be removed. */
   readonly parted: readonly Membership[];
-  /** What the relations of objects are once all that is written. */
+  /** What the relations of stored objects are once all that is written. */
   readonly relations: ReadonlyMap<object, Map<string, unknown>>;
+  /** Those of new objects. */
+  readonly newRelations: readonly Related[];
+}
+
+/** An object and its relations as they were seen. */
+export interface Related {
+  /** The object. */
+  readonly object: object;
+  /** Its relations that were loaded or assigned. */
+  readonly related: Map<string, unknown>;
 }
 
 /** What a plan is made of. */
@@ -66,7 +77,7 @@ export interface FlushInput {
   readonly links: readonly Link[];
   /** Rows of tables between. */
   readonly memberships: Memberships;
-  /** The relations of new objects, and of others those that changed. */
+  /** The relations of stored objects of which one changed. */
   readonly relations: ReadonlyMap<object, Map<string, unknown>>;
 }
 
@@ -119,6 +130,10 @@ export function planFlush(input: FlushInput): FlushPlan {
     joined: input.memberships.joined,
     parted: input.memberships.parted,
     relations: input.relations,
+    newRelations: rows.flatMap(({ object, mapper }) => {
+      const related = relationsOf(object, mapper);
+      return related === undefined ? none : { object, related };
+    }),
   };
 }
 
@@ -213,7 +228,16 @@ function planInsert(object: object, dialect: DialectName, open: number[]): Inser
       open.splice(at, 1);
     } else if (mapper.versionGenerated && row[versionIndex] !== undefined) refuseVersion(mapper);
   }
-  return { object, mapper, row, open: open.length > 0, pendingKeys: none, linked };
+  return {
+    object,
+    mapper,
+    row,
+    open: open.length > 0,
+    given: noNames,
+    note: undefined,
+    pendingKeys: none,
+    linked,
+  };
 }
 
 /** A row becomes an object of the class that its discriminator tells: it must be this one. */

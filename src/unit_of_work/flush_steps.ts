@@ -2,6 +2,7 @@
 
 import type { Mapper } from "../mapper/mapper.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
+import type { Names } from "./names.ts";
 
 /** A key of a new row that is known only when its parent has been inserted. */
 export interface PendingKey {
@@ -23,6 +24,10 @@ export interface Insert {
   readonly row: (WireValue | undefined)[];
   /** Columns that nothing gave a value so far are null in the row. */
   readonly open: boolean;
+  /** The properties that the flush gave the object, as long as the journal has no note of it. */
+  given: Names;
+  /** The journal's note. */
+  note: { given: Names } | undefined;
   /** Keys to fill in before it is sent. */
   pendingKeys: readonly PendingKey[];
   /** Indexes of the keys that follow a relation: the object gets them when they are written. */

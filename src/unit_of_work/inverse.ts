@@ -5,7 +5,7 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import { Managed } from "../mapper/instance_state.ts";
 import { isToMany, type MappedRelation } from "../mapper/mapper.ts";
 import type { DialectName } from "../sql/wire.ts";

@@ -8,7 +8,9 @@
 import { type InstanceState, type InstanceStatus, Managed } from "../mapper/instance_state.ts";
 import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow } from "../sql/wire.ts";
+import type { Insert } from "./flush_steps.ts";
 import type { Committed } from "./hooks.ts";
+import { type Names, noNames } from "./names.ts";
 
 /** How an object was. */
 export interface Note {
@@ -30,30 +32,27 @@ export interface Note {
   updated: boolean;
 }
 
-/** A list of names. Lists of the same names are the same one: most objects of a flush are given the same. */
-export class Names {
-  /** The names. */
-  readonly list: readonly string[];
-  readonly #longer = new Map<string, Names>();
-
-  /** Of no other list: use `with()`. */
-  constructor(list: readonly string[]) {
-    this.list = list;
-  }
-
-  /** The list with one more name. */
-  with(name: string): Names {
-    let longer = this.#longer.get(name);
-    if (longer === undefined) this.#longer.set(name, longer = new Names([...this.list, name]));
-    return longer;
-  }
-}
-
-const noNames = new Names([]);
-
 /** The notes of one transaction or savepoint. */
 export class Journal {
-  readonly #notes = new Map<object, Note>();
+  readonly #noted = new Map<object, Note>();
+  /** New rows, of which all that is to be noted is what they are. */
+  #inserts: (readonly Insert[])[] = [];
+
+  /** Notes new objects. Each gets a note of its own when one is asked for: most often, never. */
+  noteInserts(layers: readonly (readonly Insert[])[]): void {
+    this.#inserts.push(...layers);
+  }
+
+  get #notes(): Map<object, Note> {
+    if (this.#inserts.length > 0) {
+      for (const insert of this.#inserts.splice(0).flat()) {
+        const note = this.#noted.get(insert.object) ?? newNote(insert.given);
+        this.#noted.set(insert.object, note);
+        insert.note = note;
+      }
+    }
+    return this.#noted;
+  }
 
   /** Notes an object, unless it was noted before, and gives its note. */
   note(object: object, state: InstanceState): Note {
@@ -79,9 +78,9 @@ export class Journal {
     return this.#notes.has(object);
   }
 
-  /** Looks at all objects that are noted. */
-  forEach(visit: (object: object) => void): void {
-    this.#notes.forEach((_, object) => visit(object));
+  /** Looks at all objects but those of which nothing was noted except that they were inserted. */
+  forEachTouched(visit: (object: object) => void): void {
+    this.#noted.forEach((_, object) => visit(object));
   }
 
   /** All notes, latest first. */
@@ -113,6 +112,19 @@ export class Journal {
       }
     }
   }
+}
+
+function newNote(given: Names): Note {
+  return {
+    status: "pending",
+    row: undefined,
+    shape: undefined,
+    key: undefined,
+    related: undefined,
+    partial: undefined,
+    given,
+    updated: false,
+  };
 }
 
 /** The state of a managed object. */

@@ -29,7 +29,7 @@ export interface Picture {
   readonly links: readonly Link[];
   /** The rows of junction tables that follow from it. */
   readonly memberships: Memberships;
-  /** The relations of the objects concerned, as they are now. */
+  /** The relations of the stored objects concerned, as they are now. */
   readonly relations: Map<object, Map<string, unknown>>;
 }
 
@@ -73,11 +73,7 @@ export function takePicture(
   });
   for (let i = 0; i < queue.length; i++) {
     const object = queue[i]!;
-    const { mapper } = stateOf(object);
-    const related = relationsOf(object, mapper);
-    if (related === undefined) continue;
-    relations.set(object, related);
-    visitRelations(object, mapper, undefined, visitor);
+    visitRelations(object, stateOf(object).mapper, undefined, visitor);
   }
   let links: Link[] = [];
   const memberships = new Memberships();

@@ -1,6 +1,6 @@
 /** Takes back what a program changed of an object. @module */
 
-import { setRelation } from "../mapper/define.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import type { InstanceState } from "../mapper/instance_state.ts";
 
 /** Undoes what was assigned since the snapshot: columns, collections and references. */

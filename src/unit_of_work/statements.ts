@@ -5,7 +5,7 @@
  * @module
  */
 
-import { setRelation } from "../mapper/define.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import { leaveRelations } from "./consequences.ts";
 import type { IdentityMap } from "./identity_map.ts";

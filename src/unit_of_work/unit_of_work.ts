@@ -299,12 +299,7 @@ export class UnitOfWork {
       return undefined;
     }
     // Noted before anything is sent, so that a failure in the middle finds every object.
-    for (const layer of plan.inserts) {
-      for (let i = 0; i < layer.length; i++) {
-        const { object } = layer[i]!;
-        journal.note(object, stateOf(object));
-      }
-    }
+    journal.noteInserts(plan.inserts);
     for (const { object } of plan.deletes.flat()) journal.note(object, stateOf(object));
     this.writes.note(plan);
     this.#pending.clear();
@@ -400,7 +395,7 @@ export class UnitOfWork {
       return [];
     }
     const changes = this.hooks.has("afterCommit") ? [...journal.changes()] : [];
-    journal.forEach((object) => {
+    journal.forEachTouched((object) => {
       const state = Managed.stateOf(object);
       if (state?.status !== "deleted") return;
       this.#move(object, state.mapper, "commit");
