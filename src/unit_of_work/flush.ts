@@ -18,6 +18,7 @@ import {
   deleteParts,
   groupInserts,
   groupUpdates,
+  type InsertPart,
   insertParts,
   updateParts,
 } from "./flush_shapes.ts";
@@ -97,7 +98,7 @@ function fillKeys({ row, pendingKeys }: Insert | Update): void {
 
 async function insertGroup(group: readonly Insert[], target: FlushTarget): Promise<void> {
   const parts = insertParts(group);
-  const [base, ...others] = parts as [InsertPart, ...InsertPart[]];
+  const [base, ...others] = parts as readonly [InsertPart, ...InsertPart[]];
   await insertPart(base, group, target);
   // The tables of a joined subclass take the key that the base's row was given.
   if (others.length > 0) await settle(others.map((part) => insertPart(part, group, target)));
@@ -120,8 +121,6 @@ async function insertGroup(group: readonly Insert[], target: FlushTarget): Promi
     give(object, shape, versionIndex, row[versionIndex]!, undefined);
   }
 }
-
-type InsertPart = ReturnType<typeof insertParts>[number];
 
 async function insertPart(
   { shape, given, returned }: InsertPart,

@@ -5,9 +5,10 @@
  */
 
 import type { DeleteShape, InsertShape, UpdateShape } from "../dialect/dialect.ts";
-import type { Mapper } from "../mapper/mapper.ts";
+import type { MappedPart, Mapper } from "../mapper/mapper.ts";
 import type { Column } from "../schema/table.ts";
 import type { WireRow } from "../sql/wire.ts";
+import { onceFor } from "../util/once_for.ts";
 import type { Insert, Update } from "./flush_steps.ts";
 
 function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
@@ -20,12 +21,14 @@ export function groupInserts(layer: readonly Insert[]): (readonly Insert[])[] {
   if (first === undefined) return [];
   if (layer.every((insert) => givesSame(insert, first))) return [layer];
   return groupBy(layer, ({ mapper }) => mapper).flatMap((group) =>
-    groupBy(group, ({ row }) => {
-      let omitted = "";
-      for (let i = 0; i < row.length; i++) if (row[i] === undefined) omitted += `${i},`;
-      return omitted;
-    })
+    groupBy(group, ({ row }) => omittedIn(row))
   );
+}
+
+function omittedIn(row: Insert["row"]): string {
+  let omitted = "";
+  for (let i = 0; i < row.length; i++) if (row[i] === undefined) omitted += `${i},`;
+  return omitted;
 }
 
 function givesSame(a: Insert, b: Insert): boolean {
@@ -57,28 +60,67 @@ export interface PartOf<Shape> {
   readonly given: readonly number[];
 }
 
-/** How a group of new rows is inserted: a statement for each of its tables, the base's first. */
-export function insertParts(
-  group: readonly Insert[],
-): (PartOf<InsertShape> & {
+/** A part of new rows. */
+export interface InsertPart extends PartOf<InsertShape> {
   /** Where the values stand that come back. */
   readonly returned: readonly number[];
-})[] {
+}
+
+/** A part of changed rows. */
+export interface UpdatePart extends PartOf<UpdateShape> {
+  /** The values by which a row is found. */
+  keyOf(update: Update): WireRow;
+}
+
+/** Of one class, more ways to leave out or change columns than these are not kept in mind. */
+const MOST = 200;
+
+/** The parts of a class that were needed before: so is the statement's text, which hangs on its shape. */
+const partsOf = onceFor((_: Mapper) => ({
+  inserts: new Map<string, readonly InsertPart[]>(),
+  updates: new Map<string, readonly UpdatePart[]>(),
+}));
+
+function remembered<Part>(
+  known: Map<string, readonly Part[]>,
+  key: string,
+  make: () => readonly Part[],
+): readonly Part[] {
+  let parts = known.get(key);
+  if (parts === undefined) {
+    parts = make();
+    if (known.size < MOST) known.set(key, parts);
+  }
+  return parts;
+}
+
+/** How a group of new rows is inserted: a statement for each of its tables, the base's first. */
+export function insertParts(group: readonly Insert[]): readonly InsertPart[] {
   const { mapper, row } = group[0]!;
-  return mapper.parts.map(({ table, part, holds }) => {
-    const given: number[] = [];
-    const returned: number[] = [];
-    for (let i = 0; i < row.length; i++) {
-      if (holds[i]) (row[i] === undefined ? returned : given).push(i);
-    }
-    const columns: Column[] = given.map((i) => mapper.columns[i]!);
-    if (part !== undefined) {
-      columns.unshift(...table.primaryKey);
-      given.unshift(...keyIndexes(mapper));
-    }
-    const returning = returned.map((i) => mapper.columns[i]!);
-    return { shape: { table, columns, returning }, given, returned };
-  });
+  return remembered(
+    partsOf(mapper).inserts,
+    omittedIn(row),
+    () => mapper.parts.map((part) => insertPart(mapper, part, row)),
+  );
+}
+
+function insertPart(
+  mapper: Mapper,
+  { table, part, holds }: MappedPart,
+  row: Insert["row"],
+): InsertPart {
+  const given: number[] = [];
+  const returned: number[] = [];
+  for (let i = 0; i < row.length; i++) {
+    if (holds[i]) (row[i] === undefined ? returned : given).push(i);
+  }
+  const columns: Column[] = given.map((i) => mapper.columns[i]!);
+  if (part !== undefined) {
+    columns.unshift(...table.primaryKey);
+    given.unshift(...keyIndexes(mapper));
+  }
+  const returning = returned.map((i) => mapper.columns[i]!);
+  return { shape: { table, columns, returning }, given, returned };
 }
 
 function keyIndexes({ primaryKey, columns }: Mapper): number[] {
@@ -103,37 +145,41 @@ export function groupUpdates(updates: readonly Update[]): Update[][] {
  * How a group of changed rows is updated: a statement for each table that something changed in, the
  * base's first.
  */
-export function updateParts(
-  group: readonly Update[],
-): (PartOf<UpdateShape> & {
-  /** The values by which a row is found. */
-  keyOf(update: Update): WireRow;
-})[] {
+export function updateParts(group: readonly Update[]): readonly UpdatePart[] {
   const { mapper, changed } = group[0]!;
-  return mapper.parts.flatMap(({ table, part, holds }) => {
-    const given = changed.filter((i) => holds[i]);
-    if (given.length === 0) return [];
-    const columns = given.map((i) => mapper.columns[i]!);
-    if (part === undefined) {
-      return {
-        shape: { table, columns, ...guarded(mapper) },
-        given,
-        keyOf: ({ key }: Update) => key,
-      };
-    }
-    const key = keyIndexes(mapper);
-    // The base's row is written first, and a key that changes there changes here along with it.
-    const keyOf = ({ row }: Update): WireRow => key.map((i) => row[i]!);
-    return { shape: { table, columns, keys: table.primaryKey }, given, keyOf };
-  });
+  return remembered(
+    partsOf(mapper).updates,
+    changed.join(),
+    () => mapper.parts.flatMap((part) => updatePart(mapper, part, changed)),
+  );
+}
+
+function updatePart(
+  mapper: Mapper,
+  { table, part, holds }: MappedPart,
+  changed: readonly number[],
+): UpdatePart | [] {
+  const given = changed.filter((i) => holds[i]);
+  if (given.length === 0) return [];
+  const columns = given.map((i) => mapper.columns[i]!);
+  if (part === undefined) {
+    return { shape: { table, columns, ...guarded(mapper) }, given, keyOf: ({ key }) => key };
+  }
+  const key = keyIndexes(mapper);
+  // The base's row is written first, and a key that changes there changes here along with it.
+  return {
+    shape: { table, columns, keys: table.primaryKey },
+    given,
+    keyOf: ({ row }) => key.map((i) => row[i]!),
+  };
 }
 
 /** How rows of a class are deleted: a statement for each of its tables, the base's last. */
-export function deleteParts(mapper: Mapper): DeleteShape[] {
-  return mapper.parts.toReversed().map(({ table, part }) =>
+export const deleteParts: (mapper: Mapper) => readonly DeleteShape[] = onceFor((mapper: Mapper) =>
+  mapper.parts.toReversed().map(({ table, part }) =>
     part === undefined ? { table, ...guarded(mapper) } : { table, keys: table.primaryKey }
-  );
-}
+  )
+);
 
 /** The order in which rows are written, by key. */
 export function compareKeys(a: WireRow, b: WireRow): number {

@@ -19,6 +19,7 @@ import type {
 import { insertTail } from "../insert_tail.ts";
 import { copyLines } from "./copy_text.ts";
 import { columnLiteral } from "../../schema/postgres_array.ts";
+import { onceFor } from "../../util/once_for.ts";
 
 /** Rows a statement takes at most: more gain no speed and cost memory. */
 export const CHUNK = 10_000;
@@ -29,26 +30,40 @@ export function insertRows(
   rows: readonly WireRow[],
   places: readonly number[] = [...shape.columns.keys()],
 ): RowsStatement[] {
-  const extra = (shape.onConflict?.set ?? []).map(({ value }) => value);
-  const tail = (count: number) =>
-    insertTail(shape, (i, column) => cast(`$${count + i + 1}`, column));
+  const extra = shape.onConflict?.set?.map(({ value }) => value) ?? [];
   if (shape.columns.length === 0) {
-    const text = `${insertInto(shape)} select from generate_series(1, $1)${tail(1)}`;
-    return [{ text, params: [String(rows.length), ...extra], rows: rows.length }];
+    const params = [String(rows.length), ...extra];
+    return [{ text: insertMany(shape), params, rows: rows.length }];
   }
-  const count = shape.columns.length;
   if (rows.length === 1) {
-    const values = shape.columns.map((_, i) => `$${i + 1}`).join(", ");
-    const text = `${insertInto(shape)} values (${values})${tail(count)}`;
     const [row] = rows as [WireRow];
-    return [{ text, params: [...places.map((place) => row[place]!), ...extra], rows: 1 }];
+    const params: WireValue[] = places.map((place) => row[place]!);
+    params.push(...extra);
+    return [{ text: insertOne(shape), params, rows: 1 }];
+  }
+  return chunked(insertMany(shape), places, rows, extra);
+}
+
+const insertOne = onceFor((shape: InsertShape): string => {
+  const values = shape.columns.map((_, i) => `$${i + 1}`).join(", ");
+  return `${insertInto(shape)} values (${values})${tail(shape, shape.columns.length)}`;
+});
+
+const insertMany = onceFor((shape: InsertShape): string => {
+  const count = shape.columns.length;
+  if (count === 0) {
+    return `${insertInto(shape)} select from generate_series(1, $1)${tail(shape, 1)}`;
   }
   const selected = shape.columns.map((column, i) => cast(`u.c${i}`, column)).join(", ");
   // Ordinality fixes the order in which rows are inserted, generated keys given and rows returned.
-  const text = `${insertInto(shape)} select ${selected} from ${
-    unnest(count, "u", true)
-  } order by u.n${tail(count)}`;
-  return chunked(text, places, rows, extra);
+  return `${insertInto(shape)} select ${selected} from ${unnest(count, "u", true)} order by u.n${
+    tail(shape, count)
+  }`;
+});
+
+/** What follows the rows, after so many parameters of theirs. */
+function tail(shape: InsertShape, count: number): string {
+  return insertTail(shape, (i, column) => cast(`$${count + i + 1}`, column));
 }
 
 /** `copy … from stdin`, in the text format. */
@@ -59,23 +74,28 @@ export function copyRows({ table, columns }: Pick<InsertShape, "table" | "column
 
 /** `update … from unnest`, or a plain update for a single row. */
 export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[] {
-  const all = [...shape.keys, ...shape.columns];
-  const table = quoteTable(shape.table);
-  const offset = shape.keys.length;
-  if (rows.length === 1) {
-    const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`);
-    const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
-    const text = `update ${table} set ${[...set, ...counted("", shape)].join(", ")} where ${where}${
-      returning("", shape.returning)
-    }`;
-    return [{ text, params: rows[0]!, rows: 1 }];
-  }
-  const set = shape.columns.map((c, i) => `${quote(c.name)} = ${cast(`u.c${i + offset}`, c)}`);
-  const text = `update ${table} as t set ${[...set, ...counted("t.", shape)].join(", ")} from ${
-    unnest(all.length, "u", false)
-  } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
-  return chunked(text, [...all.keys()], rows);
+  if (rows.length === 1) return [{ text: updateOne(shape), params: rows[0]!, rows: 1 }];
+  return chunked(updateMany(shape), [...shape.keys, ...shape.columns].map((_, i) => i), rows);
 }
+
+const updateOne = onceFor((shape: UpdateShape): string => {
+  const offset = shape.keys.length;
+  const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`);
+  const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
+  return `update ${quoteTable(shape.table)} set ${
+    [...set, ...counted("", shape)].join(", ")
+  } where ${where}${returning("", shape.returning)}`;
+});
+
+const updateMany = onceFor((shape: UpdateShape): string => {
+  const offset = shape.keys.length;
+  const set = shape.columns.map((c, i) => `${quote(c.name)} = ${cast(`u.c${i + offset}`, c)}`);
+  return `update ${quoteTable(shape.table)} as t set ${
+    [...set, ...counted("t.", shape)].join(", ")
+  } from ${unnest(offset + shape.columns.length, "u", false)} where ${matches(shape.keys)}${
+    returning("t.", shape.returning)
+  }`;
+});
 
 function counted(prefix: string, { counter }: UpdateShape): string[] {
   if (counter === undefined) return [];
@@ -85,11 +105,14 @@ function counted(prefix: string, { counter }: UpdateShape): string[] {
 
 /** `delete … using unnest`. */
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
-  const text = `delete from ${quoteTable(shape.table)} as t using ${
-    unnest(shape.keys.length, "u", false)
-  } where ${matches(shape.keys)}${returning("t.", shape.returning)}`;
-  return chunked(text, [...shape.keys.keys()], keys);
+  return chunked(deleteMany(shape), [...shape.keys.keys()], keys);
 }
+
+const deleteMany = onceFor((shape: DeleteShape): string =>
+  `delete from ${quoteTable(shape.table)} as t using ${
+    unnest(shape.keys.length, "u", false)
+  } where ${matches(shape.keys)}${returning("t.", shape.returning)}`
+);
 
 function insertInto(shape: InsertShape): string {
   const columns = shape.columns.map((column) => quote(column.name)).join(", ");

@@ -9,6 +9,7 @@ import type { Column } from "../../schema/table.ts";
 import { quoteIdentifier as quote, quoteTable } from "../../sql/identifier.ts";
 import type { WireRow, WireValue } from "../../sql/wire.ts";
 import type { DeleteShape, InsertShape, RowsStatement, UpdateShape } from "../dialect.ts";
+import { onceFor } from "../../util/once_for.ts";
 import { insertTail } from "../insert_tail.ts";
 
 /** SQLite's limit on parameters, and a limit of ours on rows. */
@@ -21,25 +22,29 @@ export function insertRows(
   rows: readonly WireRow[],
   places: readonly number[] = [...shape.columns.keys()],
 ): RowsStatement[] {
-  const table = quoteTable(shape.table);
+  const extra = shape.onConflict?.set?.map(({ value }) => value) ?? [];
+  const texts = insertTexts(shape);
+  if (shape.columns.length === 0) {
+    return rows.map(() => ({ text: texts(1), params: extra, rows: 1 }));
+  }
+  return chunked(places, rows, texts, extra);
+}
+
+const insertTexts = onceFor((shape: InsertShape): Texts => {
+  const head = `insert into ${quoteTable(shape.table)}`;
   // Unnumbered like the rows' own, which they follow in the text.
   const tail = insertTail(shape, () => "?");
-  const extra = (shape.onConflict?.set ?? []).map(({ value }) => value);
-  if (shape.columns.length === 0) {
-    return rows.map(() => ({
-      text: `insert into ${table} default values${tail}`,
-      params: extra,
-      rows: 1,
-    }));
-  }
-  const head = `insert into ${table} (${
-    shape.columns.map((c) => quote(c.name)).join(", ")
-  }) values `;
-  return chunked(places, rows, (values) => `${head}${values}${tail}`, extra);
-}
+  const count = shape.columns.length;
+  if (count === 0) return () => `${head} default values${tail}`;
+  return texts(count, (values) => `${head} (${names(shape.columns)}) values ${values}${tail}`);
+});
 
 /** `update … from (values …)`. */
 export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsStatement[] {
+  return chunked([...shape.keys, ...shape.columns].map((_, i) => i), rows, updateTexts(shape));
+}
+
+const updateTexts = onceFor((shape: UpdateShape): Texts => {
   const table = quoteTable(shape.table);
   const offset = shape.keys.length;
   const set = shape.columns.map((c, i) => `${quote(c.name)} = v.column${i + offset + 1}`);
@@ -48,41 +53,44 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
     set.push(`${name} = t.${name} + 1`);
   }
   const where = shape.keys.map((c, i) => `t.${quote(c.name)} = v.column${i + 1}`);
-  return chunked(
-    [...shape.keys, ...shape.columns].map((_, i) => i),
-    rows,
+  return texts(
+    offset + shape.columns.length,
     (values) =>
       `update ${table} as t set ${set.join(", ")} from (values ${values}) as v where ${
         where.join(" and ")
       }${returning(shape.returning)}`,
   );
-}
+});
 
 /** `select … where (key) in (values …)`: RETURNING does not see what AFTER triggers do. */
 export function readRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
-  const columns = names(shape.keys);
-  return chunked(
-    [...shape.keys.keys()],
-    keys,
-    (values) =>
-      `select ${names(shape.returning)} from ${
-        quoteTable(shape.table)
-      } where (${columns}) in (values ${values})`,
-  );
+  return chunked([...shape.keys.keys()], keys, readTexts(shape));
 }
+
+const readTexts = onceFor((shape: DeleteShape): Texts =>
+  texts(
+    shape.keys.length,
+    (values) =>
+      `select ${names(shape.returning)} from ${quoteTable(shape.table)} where (${
+        names(shape.keys)
+      }) in (values ${values})`,
+  )
+);
 
 /** `delete … where (key) in (values …)`. */
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
-  const columns = names(shape.keys);
-  return chunked(
-    [...shape.keys.keys()],
-    keys,
+  return chunked([...shape.keys.keys()], keys, deleteTexts(shape));
+}
+
+const deleteTexts = onceFor((shape: DeleteShape): Texts =>
+  texts(
+    shape.keys.length,
     (values) =>
-      `delete from ${quoteTable(shape.table)} where (${columns}) in (values ${values})${
+      `delete from ${quoteTable(shape.table)} where (${names(shape.keys)}) in (values ${values})${
         returning(shape.returning)
       }`,
-  );
-}
+  )
+);
 
 function returning(columns: readonly Column[] = []): string {
   if (columns.length === 0) return "";
@@ -96,7 +104,7 @@ function names(columns: readonly Column[] = []): string {
 function chunked(
   places: readonly number[],
   rows: readonly WireRow[],
-  spell: (values: string) => string,
+  texts: Texts,
   extra: readonly WireValue[] = [],
 ): RowsStatement[] {
   const columns = places.length;
@@ -109,7 +117,7 @@ function chunked(
     const next = Math.min(most, 2 ** Math.floor(Math.log2(rows.length - at)));
     if (next !== size) {
       size = next;
-      text = spell(values(size, columns));
+      text = texts(size);
     }
     const params: WireValue[] = [];
     for (let i = at; i < at + size; i++) {
@@ -120,6 +128,15 @@ function chunked(
     statements.push({ text, params, rows: size });
   }
   return statements;
+}
+
+/** The text for so many rows. */
+type Texts = (rows: number) => string;
+
+/** Spells each text once; there are as many as powers of two. */
+function texts(columns: number, spell: (values: string) => string): Texts {
+  const known: (string | undefined)[] = [];
+  return (rows) => known[Math.log2(rows)] ??= spell(values(rows, columns));
 }
 
 /** `(?, ?), (?, ?)`: unnumbered, so that the text of one size is always the same and short. */
