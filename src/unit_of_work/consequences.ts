@@ -35,6 +35,7 @@ export interface KeyChange {
 
 /** The rows of a plan that others may refer to, before anything is sent. */
 export function keyChanges({ deletes, order }: FlushPlan): KeyChange[] {
+  if (deletes.length + order.early.length + order.updates.length === 0) return [];
   const gone = (doomed: Delete): KeyChange => ({
     ...beforeOf(doomed),
     after: undefined,

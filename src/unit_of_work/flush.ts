@@ -11,7 +11,7 @@ import type { CallOptions, DriverResult, DriverStatement } from "../dialect/driv
 import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
-import { followKeys, keyChanges } from "./consequences.ts";
+import { followKeys, type KeyChange, keyChanges } from "./consequences.ts";
 import { type FlushPlan, guardedKeyOf, type Related } from "./flush_plan.ts";
 import {
   compareKeys,
@@ -46,6 +46,22 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
     layer.forEach(fillKeys);
     await settle(groupInserts(layer).map((group) => insertGroup(group, target)));
   }
+  // Most often, new rows are all there is.
+  if (updates.length + plan.deletes.length + plan.joined.length + plan.parted.length > 0) {
+    await flushOthers(plan, changes, target);
+  }
+  keepRelations(plan.relations, target.journal);
+  plan.newRelations.forEach(keep);
+  if (changes.length > 0) followKeys(changes, plan, target);
+}
+
+/** What comes after the new rows. */
+async function flushOthers(
+  plan: FlushPlan,
+  changes: readonly KeyChange[],
+  target: FlushTarget,
+): Promise<void> {
+  const { updates, deletesFirst, exchanged } = plan.order;
   for (const round of updates) for (const update of round) completeUpdate(update);
   const parted = deletesFirst ? [] : partMembers(plan.parted, target);
   const last = [...parted, ...updateRounds(updates, exchanged, target)];
@@ -55,9 +71,6 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
   }
   last.push(...joinMembers(plan.joined, target));
   await (deletesFirst ? settle(last) : settleWithDeletes(last, plan, target));
-  keepRelations(plan.relations, target.journal);
-  plan.newRelations.forEach(keep);
-  if (changes.length > 0) followKeys(changes, plan, target);
 }
 
 async function settleWithDeletes(

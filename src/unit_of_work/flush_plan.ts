@@ -12,6 +12,7 @@ import { encodeValue as encode } from "../mapper/row_shape.ts";
 import type { Table } from "../schema/table.ts";
 import { firstVersion, nextVersion } from "../schema/version.ts";
 import type { DialectName, WireRow, WireValue } from "../sql/wire.ts";
+import { onceFor } from "../util/once_for.ts";
 import { topologicalSort } from "../util/topological_sort.ts";
 import { deleteOrder } from "./delete_order.ts";
 import { classesOf } from "./flush_shapes.ts";
@@ -29,7 +30,7 @@ import { stateOf } from "./journal.ts";
 import { type Link, relationsOf } from "./links.ts";
 import type { Membership, Memberships } from "./membership.ts";
 import { noNames } from "./names.ts";
-import { orderWrites, type WriteOrder } from "./write_order.ts";
+import { anyOrder, orderWrites, type WriteOrder } from "./write_order.ts";
 
 /** What a flush carries out. */
 export interface FlushPlan {
@@ -105,23 +106,26 @@ export function planFlush(input: FlushInput): FlushPlan {
     applyLink(target, link, inserts, updates);
     if (insert === undefined && touches(target as Update)) updates.set(child, target as Update);
   });
-  const { roots, ringOf, rings } = ringsOf(input.mappers);
-  const byRing: Insert[][] = Array.from({ length: rings }, () => []);
-  rows.forEach((insert) => byRing[ringOf.get(insert.mapper.root)!]!.push(insert));
+  const { roots, ringOf } = ringsOf(input.mappers);
+  // With gaps, which are passed over: there can be many more classes than are concerned.
+  const byRing: Insert[][] = [];
+  rows.forEach((insert) => (byRing[ringOf.get(insert.mapper.root)!] ??= []).push(insert));
   const layers = byRing.flatMap((members) => layer(members, inserts, updates));
   rows.forEach((insert) => {
     if (insert.open) checkComplete(insert);
   });
   const deletes = planDeletes(input.deleted, ringOf, updates, dialect);
-  const touched = [...updates.values()].filter((update) => touches(update));
-  // A key that is cleared before its row goes changes nothing that anybody will see.
-  const going = new Set(input.deleted.map(({ object }) => object));
-  for (const update of touched) {
-    if (!inserts.has(update.object) && !going.has(update.object)) refresh(update, dialect);
+  const touched = [...updates.values()].filter(touches);
+  if (touched.length > 0) {
+    // A key that is cleared before its row goes changes nothing that anybody will see.
+    const going = new Set(input.deleted.map(({ object }) => object));
+    for (const update of touched) {
+      if (!inserts.has(update.object) && !going.has(update.object)) refresh(update, dialect);
+    }
   }
   return {
     inserts: layers,
-    order: orderKeys(
+    order: touched.length === 0 && deletes.length === 0 ? anyOrder : orderKeys(
       orderWrites(rows, touched, deletes.flat()),
       { inserts: rows, updates: touched, deletes: deletes.flat() },
       roots,
@@ -141,25 +145,18 @@ export function planFlush(input: FlushInput): FlushPlan {
 interface Rings {
   readonly roots: readonly Mapper[];
   readonly ringOf: ReadonlyMap<Mapper, number>;
-  readonly rings: number;
 }
 
-const knownRings = new WeakMap<readonly Mapper[], Rings>();
-
-function ringsOf(mappers: readonly Mapper[]): Rings {
-  let found = knownRings.get(mappers);
-  if (found === undefined) {
-    const roots = mappers.filter((mapper) => mapper.root === mapper);
-    const rootOf = new Map(mappers.map(({ table, root }) => [table as Table, root]));
-    const order = topologicalSort(
-      roots,
-      ({ tables }) => tables.flatMap((t) => t.foreignKeys.map(({ target }) => rootOf.get(target)!)),
-    );
-    const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
-    knownRings.set(mappers, found = { roots, ringOf, rings: order.length });
-  }
-  return found;
-}
+const ringsOf = onceFor((mappers: readonly Mapper[]): Rings => {
+  const roots = mappers.filter((mapper) => mapper.root === mapper);
+  const rootOf = new Map(mappers.map(({ table, root }) => [table as Table, root]));
+  const order = topologicalSort(
+    roots,
+    ({ tables }) => tables.flatMap((t) => t.foreignKeys.map(({ target }) => rootOf.get(target)!)),
+  );
+  const ringOf = new Map(order.flatMap((ring, i) => ring.map((mapper) => [mapper, i] as const)));
+  return { roots, ringOf };
+});
 
 /** A new parent says more than the old one's "no longer mine". */
 function withoutClearing(links: readonly Link[]): readonly Link[] {
@@ -178,6 +175,7 @@ function planDeletes(
   updates: Map<object, Update>,
   dialect: DialectName,
 ): Delete[][] {
+  if (deleted.length === 0) return [];
   const byRing = [...Map.groupBy(deleted, ({ state }) => ringOf.get(state.mapper.root)!)]
     .sort(([a], [b]) => b - a);
   return byRing.flatMap(([, rows]) => {
@@ -399,17 +397,9 @@ function layer(
   inserts: ReadonlyMap<object, Insert>,
   updates: Map<object, Update>,
 ): (readonly Insert[])[] {
-  if (members.length === 0) return [];
-  const given = givenReferences(members);
-  const classes = new Set<Mapper | undefined>(classesOf(members).map(({ root }) => root));
-  const refers = ({ pendingKeys }: Insert): boolean => {
-    for (const { parent } of pendingKeys) {
-      if (classes.has(inserts.get(parent)?.mapper.root)) return true;
-    }
-    return false;
-  };
+  const given = members.length > 1 ? givenReferences(members) : undefined;
   // Most often, nothing in it refers to anything else in it.
-  if (given === undefined && !members.some(refers)) return [members];
+  if (given === undefined && !refersWithin(members, inserts)) return [members];
   const waiting = new Map<Insert, number>();
   const dependents = new Map<Insert, Insert[]>();
   const inside = new Set(members);
@@ -447,6 +437,21 @@ function layer(
     ready = next;
   }
   return layers;
+}
+
+/** True if a row takes a key from one of these classes. */
+function refersWithin(
+  members: readonly Insert[],
+  inserts: ReadonlyMap<object, Insert>,
+): boolean {
+  let classes: Set<Mapper | undefined> | undefined;
+  for (const { pendingKeys } of members) {
+    for (const { parent } of pendingKeys) {
+      classes ??= new Set(classesOf(members).map(({ root }) => root));
+      if (classes.has(inserts.get(parent)?.mapper.root)) return true;
+    }
+  }
+  return false;
 }
 
 /** Takes a row whose open keys are all nullable out of a ring, and leaves those keys to an UPDATE. */

@@ -15,6 +15,7 @@ import {
 import type { Mapper } from "../mapper/mapper.ts";
 import { describe } from "../sql/expression.ts";
 import { didYouMean } from "../util/nearest.ts";
+import { onceFor } from "../util/once_for.ts";
 
 /** A hook of a session, for objects of whatever class. */
 export type SessionHook<Name extends HookName> = NonNullable<EntityHooks<object>[Name]>;
@@ -40,20 +41,13 @@ const none: Readonly<Record<HookName, readonly Hook[]>> = {
 };
 
 /** The names of which some entity has a hook, looked for once: with many entities that takes its time. */
-const declared = new WeakMap<readonly Mapper[], ReadonlySet<HookName>>();
-
-function declaredBy(mappers: readonly Mapper[]): ReadonlySet<HookName> {
-  let names = declared.get(mappers);
-  if (names === undefined) {
-    names = new Set(
-      HOOK_NAMES.filter((name) =>
-        mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined)
-      ),
-    );
-    declared.set(mappers, names);
-  }
-  return names;
-}
+const declaredBy = onceFor((mappers: readonly Mapper[]): ReadonlySet<HookName> =>
+  new Set(
+    HOOK_NAMES.filter((name) =>
+      mappers.some(({ definition }) => definition.options.hooks?.[name] !== undefined)
+    ),
+  )
+);
 
 /** The hooks that apply to the objects of one session. */
 export class Hooks {

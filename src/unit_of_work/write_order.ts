@@ -27,6 +27,15 @@ export interface WriteOrder {
   readonly exchanged: ReadonlySet<Update>;
 }
 
+/** The order of new rows alone. */
+export const anyOrder: WriteOrder = {
+  releases: [],
+  early: [],
+  deletesFirst: false,
+  updates: [],
+  exchanged: new Set(),
+};
+
 type Row = readonly (WireValue | undefined)[];
 
 /** Finds the order. Where nothing changes hands, that costs a look at each update's columns. */
@@ -40,13 +49,7 @@ export function orderWrites(
     const ordering = new Ordering(updates, deletes, movers);
     if (ordering.find(inserts, movers)) return ordering.result();
   }
-  return {
-    releases: [],
-    early: [],
-    deletesFirst: false,
-    updates: updates.length === 0 ? [] : [updates],
-    exchanged: new Set(),
-  };
+  return { ...anyOrder, updates: updates.length === 0 ? [] : [updates] };
 }
 
 /** Columns that hold a value once: the key, unique columns and groups of them. */
