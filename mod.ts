@@ -249,7 +249,7 @@ export type {
 
 // Sessions: the unit of work, queries, transactions, batches, bulk.
 export { AsyncSession } from "./src/session/async_session.ts";
-export type { ExecuteOptions } from "./src/session/follow_statement.ts";
+export type { ExecuteOptions } from "./src/session/execute.ts";
 export type { CommittedChange, EntityHooks, HookName } from "./src/mapper/entity_hooks.ts";
 export { FlushPreview, type PreviewStep } from "./src/unit_of_work/preview.ts";
 export type { SessionHook } from "./src/unit_of_work/hooks.ts";

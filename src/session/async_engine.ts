@@ -14,10 +14,9 @@ import { compile, type Executable } from "../engine/statement.ts";
 import type { EntityClass } from "../mapper/types.ts";
 import { nodeIn } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
-import { checkNames } from "./bulk/bulk_insert.ts";
+import { checkNames } from "./bulk/insert_order.ts";
 import { checkSource } from "./bulk/row_source.ts";
 import type { RowSource, Source } from "./bulk/types.ts";
-import { copyIn } from "./copy/copy_in.ts";
 import {
   byteStream,
   copyOut,
@@ -131,6 +130,7 @@ export class AsyncEngine extends CoreEngine {
       return await session.bulkInsert(entityClass, rows, options);
     }
     const { signal, timeout } = options;
+    const { copyIn } = await import("./copy/copy_in.ts");
     await using connection = await this.connect({ signal });
     return await connection.begin(
       () => copyIn(mapper, rows as Source<object>, this.dialect, connection, { signal, timeout }),

@@ -42,7 +42,7 @@ import type {
 import { Query, type QueryRunner } from "./query.ts";
 import { runnerOf } from "./queries/binding.ts";
 import { isActive } from "../mapper/callbacks.ts";
-import { type ExecuteOptions, executeStatement } from "./follow_statement.ts";
+import { type ExecuteOptions, executeStatement } from "./execute.ts";
 import { From, sourceFor } from "./queries/from.ts";
 import { plainSelect, type Rows } from "./queries/rows.ts";
 import { planFor } from "./query_plan.ts";

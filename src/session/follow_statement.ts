@@ -1,7 +1,6 @@
 /**
- * `session.execute()`. Of `update()`, `deleteFrom()` and an `insert()` that updates the session's
- * objects of the classes concerned are read again in the same round trip, so that they are what the
- * database has.
+ * Of `update()`, `deleteFrom()` and an `insert()` that updates the session's objects of the classes
+ * concerned are read again in the same round trip, so that they are what the database has.
  *
  * @module
  */
@@ -21,22 +20,14 @@ import { allOf, anyOf, type Condition } from "../sql/expression.ts";
 import { nodeIn, nodeOf, type SelectNode, type TableSource } from "../sql/node.ts";
 import type { Committed } from "../unit_of_work/hooks.ts";
 import { relatingKeys } from "../unit_of_work/references.ts";
-import { executeReading } from "./read_only.ts";
+import { followRows } from "../unit_of_work/statements.ts";
 import type { SessionCore } from "./session_core.ts";
 
-/** How a statement is run. */
-export interface ExecuteOptions extends CallOptions {
-  /**
-   * What an `update()`, a `deleteFrom()` or an `insert()` that updates did is seen in the objects of
-   * this session: these are read again, in the same round trip. Default true; false leaves them as they
-   * are.
-   */
-  synchronize?: boolean | undefined;
-}
-
 /** What a statement gave, and what hooks are to be told of. */
-interface Followed<Row> {
+export interface Followed<Row> {
+  /** What it gave. */
   readonly result: Result<Row>;
+  /** What became of objects. */
   readonly changes: readonly Committed[];
 }
 
@@ -47,35 +38,8 @@ interface Touched {
   readonly columns: ReadonlySet<string> | undefined;
 }
 
-/** Runs a statement in its turn, inside a transaction after a flush, and lets objects follow. */
-export async function executeStatement<Row>(
-  core: SessionCore,
-  statement: Executable<Row>,
-  options: ExecuteOptions,
-): Promise<Result<Row>> {
-  const call = core.limits(options);
-  const { result, changes } = await core.turnstile.run(
-    async (connection): Promise<Followed<Row>> => {
-      await core.autoflush(connection, call);
-      if (core.options.readOnly) {
-        const { dialect } = core.context;
-        return { result: await executeReading(connection, dialect, statement, call), changes: [] };
-      }
-      core.work.writes.noteOthers();
-      // Rows of a bulk call's transaction are none of the objects' business.
-      const tracked = core.transaction?.tracks !== false;
-      if (options.synchronize === false || !tracked || core.work.identityMap.size === 0) {
-        return { result: await connection.execute(statement, call), changes: [] };
-      }
-      return await executeAndFollow(core, connection, statement, call);
-    },
-    call,
-  );
-  if (changes.length > 0) await core.work.hooks.committed(changes);
-  return result;
-}
-
-async function executeAndFollow<Row>(
+/** Runs a statement, and lets the objects follow that the session has. */
+export async function executeAndFollow<Row>(
   core: SessionCore,
   connection: Connection,
   statement: Executable<Row>,
@@ -111,13 +75,14 @@ async function executeAndFollow<Row>(
   }
   const rows = read.value;
   const target = { owner: core.owner, identityMap, dialect: dialect.name };
-  const changes = core.work.follow(held.map(({ mapper, columns, objects }, i) => ({
+  const followers = held.map(({ mapper, columns, objects }, i) => ({
     mapper,
     objects,
     deferred: columns !== undefined &&
       mapper.columns.some(({ name, deferred }) => deferred && columns.has(name)),
     read: () => hydrate(mapper, rows[i]!, target),
-  })));
+  }));
+  const changes = core.work.follow((where) => followRows(followers, where));
   return { result, changes };
 }
 

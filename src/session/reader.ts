@@ -25,7 +25,7 @@ import type {
   EachBatchOptions,
 } from "./batches/batches.ts";
 import { commitEvery, inBatches } from "./batches/commit_every.ts";
-import { type BatchWork, eachBatch } from "./batches/each_batch.ts";
+import type { BatchWork } from "./batches/each_batch.ts";
 import { keyCondition } from "./key_condition.ts";
 import type { QueryRunner } from "./query.ts";
 import { bindStatement } from "./queries/binding.ts";
@@ -242,6 +242,7 @@ export class Reader implements QueryRunner {
   ): Promise<BatchProgress | undefined> {
     this.#assertBatches("eachBatch()");
     const { dialect } = this.#core.context;
+    const { eachBatch } = await import("./batches/each_batch.ts");
     return await eachBatch(this.batchRunner(), dialect, plan, size, work, options);
   }
 

@@ -12,7 +12,7 @@ import type { Mapper } from "../mapper/mapper.ts";
 import type { IdentityKey, RowShape } from "../mapper/row_shape.ts";
 import type { WireRow, WireValue } from "../sql/wire.ts";
 import { followKeys, type KeyChange, keyChanges } from "./consequences.ts";
-import { type FlushPlan, guardedKeyOf, type Related } from "./flush_plan.ts";
+import { type FlushPlan, guardedKeyOf } from "./flush_plan.ts";
 import {
   compareKeys,
   deleteParts,
@@ -24,9 +24,10 @@ import {
 } from "./flush_shapes.ts";
 import { type Delete, type Insert, link, type Update } from "./flush_steps.ts";
 import type { FlushTarget, StatementRunner } from "./flush_target.ts";
-import { type Journal, stateOf } from "./journal.ts";
+import { stateOf } from "./journal.ts";
 import { joinMembers, partMembers } from "./membership.ts";
 import type { Names } from "./names.ts";
+import { keepRelated, keepRelations } from "./picture.ts";
 import type { WriteOrder } from "./write_order.ts";
 import { advance } from "./states.ts";
 import { settle } from "../util/settle.ts";
@@ -51,7 +52,7 @@ export async function flush(plan: FlushPlan, target: FlushTarget): Promise<void>
     await flushOthers(plan, changes, target);
   }
   keepRelations(plan.relations, target.journal);
-  plan.newRelations.forEach(keep);
+  plan.newRelations.forEach(keepRelated);
   if (changes.length > 0) followKeys(changes, plan, target);
 }
 
@@ -85,21 +86,6 @@ async function settleWithDeletes(
     ...(order.deletesFirst ? partMembers(parted, target) : []),
     ...deletes.map((group) => deleteGroup(group, target)),
   ]);
-}
-
-/** What the plan saw is in step with the database now; what was assigned since is not. */
-export function keepRelations(relations: FlushPlan["relations"], journal: Journal): void {
-  for (const [object, related] of relations) {
-    journal.note(object, stateOf(object));
-    keep({ object, related });
-  }
-}
-
-function keep({ object, related }: Related): void {
-  related.forEach((_, property) => {
-    if (!Object.hasOwn(object, property)) related.delete(property);
-  });
-  stateOf(object).related = related;
 }
 
 /** Takes the keys of parents that have been inserted by now. */

@@ -6,9 +6,9 @@
  */
 
 import { leaving } from "./cascade.ts";
-import type { FlushInput } from "./flush_plan.ts";
+import type { FlushInput, Related } from "./flush_plan.ts";
 import type { IdentityMap } from "./identity_map.ts";
-import { stateOf } from "./journal.ts";
+import { type Journal, stateOf } from "./journal.ts";
 import {
   inStep,
   type Link,
@@ -84,4 +84,20 @@ export function takePicture(
   // The key of a row that goes is of no interest any more.
   if (deleted.size > 0) links = links.filter(({ child }) => !deleted.has(child));
   return { changed, changes, links, memberships, relations };
+}
+
+/** What a picture saw is in step with the database now; what was assigned since is not. */
+export function keepRelations(relations: FlushInput["relations"], journal: Journal): void {
+  for (const [object, related] of relations) {
+    journal.note(object, stateOf(object));
+    keepRelated({ object, related });
+  }
+}
+
+/** The same of one object, without a note: a rollback makes a new one new again. */
+export function keepRelated({ object, related }: Related): void {
+  related.forEach((_, property) => {
+    if (!Object.hasOwn(object, property)) related.delete(property);
+  });
+  stateOf(object).related = related;
 }

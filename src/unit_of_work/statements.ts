@@ -24,10 +24,18 @@ export interface Followers {
   read(): readonly object[];
 }
 
+/** Where the objects are. */
+export interface FollowTarget {
+  /** One object per row. */
+  readonly identityMap: IdentityMap;
+  /** What a rollback takes back. */
+  readonly journal: Journal;
+}
+
 /** Lets objects follow; gives those whose rows are gone, which are deleted now. */
 export function followRows(
   followers: readonly Followers[],
-  target: { readonly identityMap: IdentityMap; readonly journal: Journal },
+  target: FollowTarget,
 ): ReadonlySet<object> {
   const gone = new Set<object>();
   for (const each of followers) {

@@ -11,8 +11,7 @@ import type { CallOptions } from "../dialect/driver.ts";
 import { type InstanceOwner, type InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { Mapper } from "../mapper/mapper.ts";
 import type { Registry } from "../mapper/registry.ts";
-import { flush, keepRelations } from "./flush.ts";
-import type { StatementRunner } from "./flush_target.ts";
+import type { FlushTarget, StatementRunner } from "./flush_target.ts";
 import { type FlushPlan, planFlush } from "./flush_plan.ts";
 import { type Committed, Hooks } from "./hooks.ts";
 import { IdentityMap } from "./identity_map.ts";
@@ -20,12 +19,15 @@ import { Journal, type Note, stateOf } from "./journal.ts";
 import { inStep, type LinkVisitor, membersOf, visitRelations } from "./links.ts";
 import { cascaded, orphansOf } from "./cascade.ts";
 import { synchronise } from "./inverse.ts";
-import { type Picture, takePicture } from "./picture.ts";
+import { keepRelations, type Picture, takePicture } from "./picture.ts";
 import { type FlushPreview, previewOf } from "./preview.ts";
 import { assertKnown, nothingReplaced, type Replaced, replacedIn, Writes } from "./replaced.ts";
 import { revert } from "./revert.ts";
 import { move, nextOf, type Request, type Standing, type Step } from "./states.ts";
-import { type Followers, followRows } from "./statements.ts";
+import type { FollowTarget } from "./statements.ts";
+
+/** Carries plans out: loaded by the first of them, so that a program that only reads does without. */
+let flushing: typeof import("./flush.ts") | undefined;
 
 /** The objects of one session. */
 export class UnitOfWork {
@@ -331,28 +333,30 @@ export class UnitOfWork {
   }
 
   /** Carries a plan out, inside the transaction it was made in. */
-  flush(plan: FlushPlan, connection: StatementRunner, call: CallOptions): Promise<void> {
-    return flush(plan, {
+  async flush(plan: FlushPlan, connection: StatementRunner, call: CallOptions): Promise<void> {
+    const target: FlushTarget = {
       connection,
       dialect: this.#dialect,
       mappers: this.#registry.mappers,
       identityMap: this.identityMap,
       journal: this.#journals.at(-1)!,
       call,
-    });
+    };
+    flushing ??= await import("./flush.ts");
+    await flushing.flush(plan, target);
   }
 
   /**
    * Lets objects follow what a statement did to their rows; a rollback of the open transaction takes
-   * it back. Gives what hooks are to be told of.
+   * it back. `follow` gives those that are deleted now. Gives what hooks are to be told of.
    */
-  follow(followers: readonly Followers[]): readonly Committed[] {
+  follow(follow: (target: FollowTarget) => ReadonlySet<object>): readonly Committed[] {
     const alone = this.#journals.length === 0;
     if (alone) this.begin();
     let changes: readonly Committed[] = [];
     try {
       const target = { identityMap: this.identityMap, journal: this.#journals.at(-1)! };
-      for (const object of followRows(followers, target)) this.#deleted.delete(object);
+      for (const object of follow(target)) this.#deleted.delete(object);
     } finally {
       if (alone) changes = this.commit();
     }

@@ -20,7 +20,7 @@ import {
   Type,
 } from "./messages.ts";
 import type { PostgresSettings } from "./options.ts";
-import { md5Password, Scram } from "./scram.ts";
+import type { Scram } from "./scram.ts";
 import { listen, openSocket, socketError } from "./socket.ts";
 
 /** A server that is ready for the first statement. */
@@ -137,8 +137,10 @@ async function authenticate(
     try {
       if (method === 3) socket.write(passwordMessage(`${password}\0`));
       else if (method === 5) {
+        const { md5Password } = await import("./scram.ts");
         socket.write(passwordMessage(await md5Password(settings.user, password, body.subarray(4))));
       } else if (method === 10 && body.toString("utf8", 4).split("\0").includes("SCRAM-SHA-256")) {
+        const { Scram } = await import("./scram.ts");
         scram = new Scram(password);
         socket.write(saslInitialResponse("SCRAM-SHA-256", scram.first));
       } else if (method === 11 && scram !== undefined) {

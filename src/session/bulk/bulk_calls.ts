@@ -1,5 +1,6 @@
 /**
- * The bulk calls of a session: each in one transaction, its own or the one that is open.
+ * The bulk calls of a session: each in one transaction, its own or the one that is open. What writes is
+ * loaded by the first of them, inside its transaction, and so in the order of calls.
  *
  * @module
  */
@@ -8,15 +9,9 @@ import type { CallOptions } from "../../dialect/driver.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import type { SessionCore } from "../session_core.ts";
 import { inTransaction } from "../transactions.ts";
-import {
-  bulkInsert,
-  checkNames,
-  type Inserted,
-  type InsertOrder,
-  insertOrder,
-} from "./bulk_insert.ts";
+import type { Inserted } from "./bulk_insert.ts";
 import { BulkPlan, type BulkPlanInput } from "./bulk_plan.ts";
-import { bulkDelete, bulkUpdate } from "./bulk_update.ts";
+import { checkNames, type InsertOrder, insertOrder } from "./insert_order.ts";
 import type { Source } from "./types.ts";
 import type { BulkChannel } from "./writer.ts";
 import { withoutPrototype } from "../../util/own.ts";
@@ -70,7 +65,10 @@ export class BulkCalls {
     const inserted: Inserted = await this.#carryOut(
       method,
       options,
-      (channel) => bulkInsert(order, rows, dialect, channel),
+      async (channel) => {
+        const { bulkInsert } = await import("./bulk_insert.ts");
+        return await bulkInsert(order, rows, dialect, channel);
+      },
     );
     return order.returning.length === 0 ? inserted.count : inserted.rows;
   }
@@ -82,7 +80,10 @@ export class BulkCalls {
     return await this.#carryOut(
       "bulkUpdate()",
       options,
-      (channel) => bulkUpdate(mapper, rows, dialect, channel),
+      async (channel) => {
+        const { bulkUpdate } = await import("./bulk_update.ts");
+        return await bulkUpdate(mapper, rows, dialect, channel);
+      },
     );
   }
 
@@ -93,7 +94,10 @@ export class BulkCalls {
     return await this.#carryOut(
       "bulkDelete()",
       options,
-      (channel) => bulkDelete(mapper, keys, dialect, channel),
+      async (channel) => {
+        const { bulkDelete } = await import("./bulk_update.ts");
+        return await bulkDelete(mapper, keys, dialect, channel);
+      },
     );
   }
 

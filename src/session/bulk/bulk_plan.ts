@@ -7,8 +7,7 @@
 import type { Dialect } from "../../dialect/dialect.ts";
 import { isGiven } from "../../mapper/definition.ts";
 import type { WireRow } from "../../sql/wire.ts";
-import { type InsertOrder, insertShape } from "./bulk_insert.ts";
-import { CHUNK } from "./writer.ts";
+import { CHUNK, type InsertOrder, insertShape } from "./insert_order.ts";
 
 /** How many rows a `bulkInsert()` would be given, and which columns these leave out. */
 export interface BulkPlanInput<K extends string = string> {

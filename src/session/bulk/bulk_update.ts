@@ -6,11 +6,12 @@ import type { MappedColumn } from "../../mapper/mapped_column.ts";
 import type { Mapper } from "../../mapper/mapper.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { carryOut, identityText } from "./bulk_insert.ts";
+import type { BulkShape } from "./insert_order.ts";
 import { refusedRow, RowEncoder } from "./row_encoder.ts";
 import { checkSource } from "./row_source.ts";
 import type { Source } from "./types.ts";
 import { assertFresh, isCounted, momentOf, versionOf } from "./versions.ts";
-import { type BulkChannel, type BulkShape, BulkWriter } from "./writer.ts";
+import { type BulkChannel, BulkWriter } from "./writer.ts";
 
 /**
  * Updates rows by their primary keys; rows of a source may differ in what they set.

@@ -11,9 +11,7 @@ import type { Connection } from "../../engine/connection.ts";
 import { DatabaseError } from "../../errors.ts";
 import type { WireRow } from "../../sql/wire.ts";
 import { findBadRow, guarded, namesNoCopy, rowError } from "./bad_row.ts";
-
-/** Rows gathered before they are sent. */
-export const CHUNK = 5_000;
+import { type BulkShape, CHUNK } from "./insert_order.ts";
 
 /** The session, for statements. */
 export interface BulkChannel {
@@ -21,16 +19,6 @@ export interface BulkChannel {
   exclusive<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
   /** The limits of each statement. */
   readonly call: CallOptions;
-}
-
-/** What is done with rows of one shape. */
-export interface BulkShape {
-  /** The statements for some of them. */
-  statements(rows: readonly WireRow[]): RowsStatement[];
-  /** What of the same rows is in other tables; absent: nothing. */
-  elsewhere?(rows: readonly WireRow[]): RowsStatement[];
-  /** How so many of them are copied in; undefined where they are not. */
-  copy(rows: number): CopyShape | undefined;
 }
 
 /** What a writer is made for. */
