@@ -124,7 +124,7 @@ function compileChanges(
   const lines = columns.map(({ property, deferred, group }, i) => {
     // Decoded already, and never missing.
     if (isIdentity(columns, keyIndexes) && i === keyIndexes[0]) {
-      return `if (o[${JSON.stringify(property)}] !== k) (d ??= []).push(${i});`;
+      return `if (o[${JSON.stringify(property)}] !== k) ${noteChange(i)}`;
     }
     const codec = codecs[i]!;
     const asIs = codec.inline?.("w") === "w";
@@ -137,12 +137,12 @@ function compileChanges(
       : `c[${i}].same(v, w)`;
     const name = JSON.stringify(property);
     const compare = `v = o[${name}]; w = r[${i}];
-      if (v === null || w === null ? v !== w : !(${same})) (d ??= []).push(${i});`;
+      if (v === null || w === null ? v !== w : !(${same})) ${noteChange(i)}`;
     // Not loaded: unchanged, unless it was assigned.
     const own = group === undefined ? name : JSON.stringify(group.property);
     return deferred || sparse
       ? `if (r[${i}] !== undefined) { ${compare} }
-        else if (Object.hasOwn(o, ${own})) (d ??= []).push(${i});`
+        else if (Object.hasOwn(o, ${own})) ${noteChange(i)}`
       : compare;
   });
   return new Function(
@@ -202,6 +202,11 @@ function compileKey(
     }
     return key;
   };
+}
+
+/** Most often one column changes: an array of just that size. */
+function noteChange(index: number): string {
+  return `{ if (d === null) d = [${index}]; else d.push(${index}); }`;
 }
 
 /** True if the key's value is the identity: small integers hash fastest, and most keys are integers. */

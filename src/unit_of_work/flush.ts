@@ -294,7 +294,7 @@ async function updateGroup(group: readonly Update[], target: FlushTarget): Promi
     }
     for (const update of group) link(update, mapper.versionIndex);
   }
-  for (const update of group) updated(update, target);
+  group.forEach((update) => updated(update, target));
 }
 
 /** Sends the statements for all tables in one tick, the base's first; gives the results of the first. */
@@ -305,7 +305,13 @@ async function sendUpdates(
 ): Promise<readonly DriverResult[]> {
   const [first = []] = await Promise.all(
     updateParts(group).map(async ({ shape, given, keyOf }) => {
-      const rows = group.map((update) => [...keyOf(update), ...given.map((i) => update.row[i]!)]);
+      const rows = group.map((update) => {
+        const key = keyOf(update);
+        const row = new Array<WireValue>(key.length + given.length);
+        for (let i = 0; i < key.length; i++) row[i] = key[i]!;
+        for (let i = 0; i < given.length; i++) row[key.length + i] = update.row[given[i]!]!;
+        return row;
+      });
       const results = await runAll(connection, dialect.updateRows(shape, rows), call);
       checkAll("updated", group, results, shape, dialect, identityOf);
       return results;
@@ -339,7 +345,7 @@ function dropStaleRelations(
   related: ReadonlyMap<string, unknown> | undefined,
 ): void {
   if (related === undefined) return;
-  for (const relation of mapper.relations.values()) {
+  for (const relation of mapper.relationList) {
     if (relation.kind !== "belongsTo" || !Object.hasOwn(object, relation.property)) continue;
     const { localColumns, targetColumns, property } = relation;
     const touched = localColumns.some((column) => changed.includes(mapper.columns.indexOf(column)));

@@ -197,7 +197,12 @@ function planDeletes(
 
 /** The primary key of a managed object as it is in the database. */
 export function keyOf(state: InstanceState): WireRow {
-  return state.shape!.keyIndexes.map((index) => state.row![index]!);
+  const { keyIndexes } = state.shape!;
+  const row = state.row!;
+  // Most keys have one column: an array of just that size.
+  const key = [row[keyIndexes[0]!]!];
+  for (let i = 1; i < keyIndexes.length; i++) key.push(row[keyIndexes[i]!]!);
+  return key;
 }
 
 /** What a row to be changed is found by: its primary key, and its version if it has one. */
@@ -277,7 +282,7 @@ function planUpdate(
     object,
     mapper,
     key: guardedKeyOf(state),
-    changed: [...changed],
+    changed: changed.slice(),
     row,
     pendingKeys: none,
     linked: none,

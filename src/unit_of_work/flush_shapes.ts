@@ -39,12 +39,18 @@ function givesSame(a: Insert, b: Insert): boolean {
   return true;
 }
 
-/** The classes of new rows, which mostly come class by class. */
-export function classesOf(inserts: readonly Insert[]): Mapper[] {
+function changesSame(a: Update, b: Update): boolean {
+  if (a.mapper !== b.mapper || a.changed.length !== b.changed.length) return false;
+  for (let i = 0; i < a.changed.length; i++) if (a.changed[i] !== b.changed[i]) return false;
+  return true;
+}
+
+/** The classes of rows, which mostly come class by class. */
+export function classesOf(rows: readonly (Insert | Update)[]): Mapper[] {
   const classes: Mapper[] = [];
   let last: Mapper | undefined;
-  for (let i = 0; i < inserts.length; i++) {
-    const { mapper } = inserts[i]!;
+  for (let i = 0; i < rows.length; i++) {
+    const { mapper } = rows[i]!;
     if (mapper === last) continue;
     last = mapper;
     if (!classes.includes(mapper)) classes.push(mapper);
@@ -132,6 +138,10 @@ function keyIndexes({ primaryKey, columns }: Mapper): number[] {
  * so two flushes lock their rows in the same order.
  */
 export function groupUpdates(updates: readonly Update[]): Update[][] {
+  const [first] = updates;
+  if (first !== undefined && updates.every((update) => changesSame(update, first))) {
+    return [updates.toSorted((a, b) => compareKeys(a.key, b.key))];
+  }
   return groupBy(updates, ({ mapper }) => mapper)
     .sort(([a], [b]) => a!.mapper.index - b!.mapper.index)
     .flatMap((group) =>

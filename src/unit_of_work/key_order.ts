@@ -15,7 +15,9 @@ import type { WriteOrder } from "./write_order.ts";
 /** True if an update changes what other rows may refer to. */
 export function changesKey({ mapper, changed, row }: Update): boolean {
   // A row that is inserted first has nobody who refers to it.
-  return row.length > 0 && changed.some((index) => isReferable(mapper, index));
+  if (row.length === 0) return false;
+  for (const index of changed) if (isReferable(mapper, index)) return true;
+  return false;
 }
 
 /** The rows of a flush. */

@@ -25,11 +25,19 @@ export function relatingKeys({ foreignKeys, primaryKey }: Table): readonly Forei
   return foreignKeys.filter(({ columns }) => columns !== primaryKey);
 }
 
+const referable = new WeakMap<Mapper, readonly boolean[]>();
+
 /** True if other rows may refer to the column. */
-export function isReferable({ columns, parts }: Mapper, index: number): boolean {
-  const column = columns[index]!;
-  return column.primaryKey || column.unique ||
-    parts.some(({ table }) => table.unique.some((set) => set.includes(column)));
+export function isReferable(mapper: Mapper, index: number): boolean {
+  let known = referable.get(mapper);
+  if (known === undefined) {
+    const sets = mapper.parts.flatMap(({ table }) => table.unique);
+    known = mapper.columns.map((column) =>
+      column.primaryKey || column.unique || sets.some((set) => set.includes(column))
+    );
+    referable.set(mapper, known);
+  }
+  return known[index]!;
 }
 
 /** Where columns of its tables stand in rows of a class; -1 for those of another subclass. */

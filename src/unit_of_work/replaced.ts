@@ -93,7 +93,7 @@ export class Writes {
       for (const mapper of classesOf(layer)) mappers.add(mapper);
     }
     for (const round of [releases, ...early, ...updates]) {
-      for (const { mapper } of round) mappers.add(mapper);
+      for (const mapper of classesOf(round)) mappers.add(mapper);
     }
     for (const { parts } of mappers) for (const { table } of parts) this.#last.set(table, flush);
     for (const { relation } of joined) this.#last.set(relation.through!.table, flush);

@@ -88,11 +88,18 @@ function uniquesOf(mapper: Mapper): readonly Unique[] {
 
 function movesUnique(update: Update): boolean {
   // The update that completes a ring of inserts has no row yet, and had none before.
-  return update.row.length > 0 && movedBy(update).length > 0;
+  if (update.row.length === 0) return false;
+  for (const unique of uniquesOf(update.mapper)) if (moves(update, unique)) return true;
+  return false;
 }
 
-function movedBy({ mapper, changed }: Update): readonly Unique[] {
-  return uniquesOf(mapper).filter(({ indexes }) => indexes.some((i) => changed.includes(i)));
+function movedBy(update: Update): readonly Unique[] {
+  return uniquesOf(update.mapper).filter((unique) => moves(update, unique));
+}
+
+function moves({ changed }: Update, { indexes }: Unique): boolean {
+  for (const index of indexes) if (changed.includes(index)) return true;
+  return false;
 }
 
 /** The values as one text; undefined if one is null or not known, which is like no other. */
