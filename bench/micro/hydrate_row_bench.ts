@@ -11,7 +11,7 @@ import { mapper, target, wireRows } from "../support/mapped.ts";
 const rows = wireRows(1_000);
 const again = target();
 const objects = hydrate(mapper, rows, again);
-if (objects.length !== 1_000 || again.identityMap.size !== 1_000) throw new Error("Rows are lost");
+if (objects.length !== 1_000 || again.identityMap!.size !== 1_000) throw new Error("Rows are lost");
 
 function byHand([id, authorId, title, price, pages, published, meta]: WireRow): object {
   return {

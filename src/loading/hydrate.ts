@@ -16,10 +16,10 @@ import { type ColumnChoice, widen } from "./columns.ts";
 
 /** Where objects are looked up and entered. */
 export interface HydrationTarget {
-  /** Whose objects they become. */
-  readonly owner: InstanceOwner;
-  /** One object per row. */
-  readonly identityMap: IdentityMap;
+  /** Whose objects they become; undefined: nobody's, and nothing is kept to compare them with. */
+  readonly owner: InstanceOwner | undefined;
+  /** One object per row; undefined: one for each time that a row is read. */
+  readonly identityMap: IdentityMap | undefined;
   /** How values are decoded. */
   readonly dialect: DialectName;
   /** Told of every object that was not managed before, if wanted. */
@@ -117,9 +117,10 @@ function hydrateClass(
   computed: ComputedReader | null = computedReader(mapper, target.dialect),
   all?: object[],
 ): object[] {
+  if (target.owner === undefined) return hydrateReadOnly(mapper, rows, target, shape, computed);
   const { fill, keyOf } = shape;
   const { owner, added } = target;
-  const map = target.identityMap.of(mapper);
+  const map = target.identityMap!.of(mapper);
   const entityClass = mapper.entityClass;
   const objects = new Array<object>(rows.length);
   // A list of their own: that of the result is the program's, to change as it likes.
@@ -153,6 +154,55 @@ function hydrateClass(
     throw decodeError(mapper, shape, rows[i]!, error);
   }
   return objects;
+}
+
+/** Objects that no session knows: they have one state in common, and no snapshot. */
+function hydrateReadOnly(
+  mapper: Mapper,
+  rows: readonly WireRow[],
+  { identityMap }: HydrationTarget,
+  shape: RowShape,
+  computed: ComputedReader | null,
+): object[] {
+  const { fill, keyOf } = shape;
+  const map = identityMap?.of(mapper);
+  const state = new InstanceState(mapper, "readOnly", undefined);
+  state.shape = shape;
+  const entityClass = mapper.entityClass;
+  const objects = new Array<object>(rows.length);
+  let i = 0;
+  try {
+    for (; i < rows.length; i++) {
+      const row = rows[i]!;
+      const values = computed === null ? undefined : computed.cut(row);
+      let object = new entityClass(fill, row);
+      Managed.setState(object, state);
+      if (values !== undefined) computed!.fill(object, values);
+      if (map !== undefined) {
+        const key = keyOf(row);
+        const known = map.get(key);
+        if (known === undefined) map.set(key, object);
+        else object = addMissing(known, object);
+      }
+      objects[i] = object;
+    }
+  } catch (error) {
+    throw decodeError(mapper, shape, rows[i]!, error);
+  }
+  return objects;
+}
+
+/** Gives an object the columns that another one of the same row has beside its own. */
+function addMissing(object: object, other: object): object {
+  if (!Managed.stateOf(object)!.shape!.sparse) return object;
+  for (const property of Object.keys(other)) {
+    if (!Object.hasOwn(object, property)) {
+      (object as Record<string, unknown>)[property] = (other as Record<string, unknown>)[property];
+    }
+  }
+  const state = Managed.stateOf(other)!;
+  if (!state.shape!.sparse) Managed.setState(object, state);
+  return object;
 }
 
 function bringUpToDate(

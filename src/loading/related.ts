@@ -4,9 +4,9 @@
  * @module
  */
 
-import { setRelation } from "../mapper/set_relation.ts";
-import { Managed } from "../mapper/instance_state.ts";
+import { InstanceState, Managed } from "../mapper/instance_state.ts";
 import type { MappedRelation } from "../mapper/mapper.ts";
+import { setRelation } from "../mapper/set_relation.ts";
 import { membersOf, sameRelation, snapshotRelation } from "../unit_of_work/links.ts";
 import { isReplaced } from "../unit_of_work/replaced.ts";
 
@@ -41,6 +41,7 @@ export function assign(
 ): void {
   const { property } = relation;
   const state = Managed.stateOf(object);
+  if (state?.status === "readOnly") return assignReadOnly(object, state, property, value, partial);
   if (Object.hasOwn(object, property) && state !== undefined) {
     const now = (object as Record<string, unknown>)[property];
     const before = state.related?.get(property);
@@ -55,4 +56,20 @@ export function assign(
   snapshotRelation(state, property, value);
   if (partial) (state.partial ??= new Set()).add(property);
   else state.partial?.delete(property);
+}
+
+/** An object that shares its state gets one of its own where something is to be known of it alone. */
+function assignReadOnly(
+  object: object,
+  { mapper, status, shape }: InstanceState,
+  property: string,
+  value: unknown,
+  partial: boolean,
+): void {
+  setRelation(object, property, value);
+  if (!partial) return;
+  const own = new InstanceState(mapper, status, undefined);
+  own.shape = shape;
+  own.partial = new Set(mapper.relations.keys());
+  Managed.setState(object, own);
 }

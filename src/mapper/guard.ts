@@ -30,7 +30,7 @@ export function guard(
         if (relations.has(property)) {
           // Tells the flush to look at this object's relations.
           const state = Managed.stateOf(receiver);
-          if (state !== undefined) {
+          if (state !== undefined && state.status !== "readOnly") {
             state.related ??= new Map();
             state.owner?.assigned?.add(receiver);
           }

@@ -19,11 +19,18 @@ import type { IdentityKey, RowShape } from "./row_shape.ts";
  * | persistent | a row of the database, tracked | `delete` → deleted; `expunge`, `close` → detached |
  * | deleted | to be deleted, or deleted in the open transaction | commit → detached; rollback or, before the flush, `add` → persistent |
  * | detached | was persistent; its session let go of it | `attach` → persistent |
+ * | readOnly | was read by a query with `readOnly()`: no session knows it | |
  *
  * Every other move is an `InstanceStateError`. `merge` moves nothing: it copies. The moves themselves are
  * in `unit_of_work/states.ts`.
  */
-export type InstanceStatus = "transient" | "pending" | "persistent" | "deleted" | "detached";
+export type InstanceStatus =
+  | "transient"
+  | "pending"
+  | "persistent"
+  | "deleted"
+  | "detached"
+  | "readOnly";
 
 /** The owner of an object: a session. Compared by identity only. */
 export interface InstanceOwner {

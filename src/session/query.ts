@@ -463,6 +463,33 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
     return this.#with({ lock: { strength, wait } });
   }
 
+  /**
+   * Objects that are only to be read: no session knows them, changes to them are never stored, and
+   * nothing is kept to compare them with, so that reading many takes less time and memory. A row that
+   * several paths lead to is one object in the result, and another one in the next.
+   *
+   * The objects are typed as `Readonly`. `merge()` takes them; `add()`, `delete()` and `load()` do not.
+   *
+   * @example
+   * ```ts
+   * import { AsyncEngine, createAll, entity, inspect, integer, text } from "@sluice/orm";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Pet extends entity("pets", { id: integer().primaryKey().generated(), name: text() }) {}
+   * await using engine = new AsyncEngine("sqlite::memory:", { entities: [Pet] });
+   * await createAll(engine);
+   * await using session = engine.session();
+   * await session.bulkInsert(Pet, [{ name: "Ant" }, { name: "Bee" }]);
+   *
+   * const pets = await session.query(Pet).orderBy((p) => p.id.asc()).readOnly().all();
+   * assertEquals(pets.map((pet) => pet.name), ["Ant", "Bee"]);
+   * assertEquals(inspect(pets[0]!).state, "readOnly");
+   * ```
+   */
+  readOnly(): Query<E, Readonly<R>> {
+    return this.#with({ readOnly: true }) as unknown as Query<E, Readonly<R>>;
+  }
+
   /** How many rows a stream fetches at a time. Default 500. */
   window(rows: number): Query<E, R> {
     return this.#with({ window: checkCount("window()", rows, 1) });

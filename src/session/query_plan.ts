@@ -41,6 +41,8 @@ export interface QueryPlan {
   readonly paths: PathTree;
   /** Rows fetched at a time by a stream. */
   readonly window: number;
+  /** The objects are no session's. */
+  readonly readOnly: boolean;
   /** The lock on the rows. */
   readonly lock: LockNode | undefined;
   /** Gives the query up. */
@@ -64,6 +66,7 @@ export function planFor(mapper: Mapper, source: TableSource = mapper.source): Qu
     unfiltered: undefined,
     paths: new Map(),
     window: 500,
+    readOnly: false,
     lock: undefined,
     signal: undefined,
     timeout: undefined,

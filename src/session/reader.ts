@@ -14,6 +14,7 @@ import { lacksColumns } from "../loading/related.ts";
 import { selectAll } from "../loading/select.ts";
 import { type Loader, loadPaths, loadRest } from "../loading/selectin.ts";
 import type { Mapper } from "../mapper/mapper.ts";
+import { IdentityMap } from "../unit_of_work/identity_map.ts";
 import { describe } from "../sql/expression.ts";
 import { nodeOf, type SelectNode } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
@@ -223,13 +224,13 @@ export class Reader implements QueryRunner {
 
   /** A walk that gives its rows one by one. */
   commitEvery(plan: QueryPlan, size: number, options: BatchOptions): Batches<object> {
-    this.#assertBatches("commitEvery()");
+    this.#assertBatches("commitEvery()", plan);
     return commitEvery(this.batchRunner(), this.#core.context.dialect, plan, size, options);
   }
 
   /** A walk that gives its rows batch by batch. */
   inBatches(plan: QueryPlan, size: number, options: BatchOptions): Batches<object[]> {
-    this.#assertBatches("inBatches()");
+    this.#assertBatches("inBatches()", plan);
     return inBatches(this.batchRunner(), this.#core.context.dialect, plan, size, options);
   }
 
@@ -240,13 +241,18 @@ export class Reader implements QueryRunner {
     work: BatchWork,
     options: EachBatchOptions,
   ): Promise<BatchProgress | undefined> {
-    this.#assertBatches("eachBatch()");
+    this.#assertBatches("eachBatch()", plan);
     const { dialect } = this.#core.context;
     const { eachBatch } = await import("./batches/each_batch.ts");
     return await eachBatch(this.batchRunner(), dialect, plan, size, work, options);
   }
 
-  #assertBatches(what: string): void {
+  #assertBatches(what: string, { readOnly }: QueryPlan): void {
+    if (readOnly) {
+      throw new UsageError(`${what} commits changes, and readOnly() reads objects that have none`, {
+        hint: "Leave readOnly() out, or stream the query with for await",
+      });
+    }
     this.#core.assertOpen();
     this.#core.assertIdle(what, "Its batches are transactions of their own");
   }
@@ -317,7 +323,7 @@ export class Reader implements QueryRunner {
       // Behind the key's placeholders stand the values of the entity's filters.
       const values = [...keyRow, ...params.slice(keyRow.length)];
       const { rows } = await connection.run({ text, params: values }, call);
-      return hydrate(mapper, rows, this.#target(undefined));
+      return hydrate(mapper, rows, this.#target());
     });
   }
 
@@ -343,27 +349,29 @@ export class Reader implements QueryRunner {
     }, call);
   }
 
-  #hydrate({ mapper, columns }: QueryPlan, rows: WireRow[], added?: object[]): object[] {
-    return hydrate(mapper, rows, this.#target(added), columns);
+  #hydrate(plan: QueryPlan, rows: WireRow[], added?: object[]): object[] {
+    return hydrate(plan.mapper, rows, this.#target(added, plan), plan.columns);
   }
 
-  #target(added: object[] | undefined): HydrationTarget {
-    return {
-      owner: this.#core.owner,
-      identityMap: this.#core.work.identityMap,
-      dialect: this.#core.context.dialect.name,
-      added,
-    };
+  #target(added?: object[], plan?: QueryPlan): HydrationTarget {
+    const dialect = this.#core.context.dialect.name;
+    if (plan?.readOnly === true) {
+      // What comes along can lead to one object on several ways.
+      const identityMap = plan.paths.size === 0 ? undefined : new IdentityMap();
+      return { owner: undefined, identityMap, dialect };
+    }
+    return { owner: this.#core.owner, identityMap: this.#core.work.identityMap, dialect, added };
   }
 
   #loader(
-    { unfiltered, binding }: QueryPlan,
+    plan: QueryPlan,
     connection: Runner,
     call: CallOptions,
     added?: object[],
   ): Loader {
+    const { unfiltered, binding } = plan;
     return {
-      ...this.#target(added),
+      ...this.#target(added, plan),
       unfiltered,
       select: async (select) => {
         const { dialect } = this.#core.context;

@@ -26,8 +26,8 @@ export interface Inspection {
 }
 
 /**
- * Where an object stands (transient, pending, persistent, deleted or detached), and what was
- * changed since it was loaded or stored. Sends nothing.
+ * Where an object stands (transient, pending, persistent, deleted, detached or readOnly), and what
+ * was changed since it was loaded or stored. Sends nothing.
  *
  * @example
  * ```ts
@@ -55,6 +55,7 @@ export interface Inspection {
 export function inspect(object: object): Inspection {
   const known = Managed.stateOf(object);
   if (known === undefined) return { state: "transient", modified: false, fields: {} };
+  if (known.status === "readOnly") return { state: "readOnly", modified: false, fields: {} };
   const doomed = known.owner?.doomed?.has(object) === true;
   const state = doomed ? "deleted" : known.status;
   const fields = history(object as Record<string, unknown>, known);

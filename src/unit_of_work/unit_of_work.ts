@@ -480,7 +480,7 @@ export class UnitOfWork {
       const state = Managed.stateOf(next);
       // Transient ones become pending when the flush finds them.
       if (state === undefined) continue;
-      if (state.owner === this.#owner) {
+      if (state.owner === this.#owner || state.status === "readOnly") {
         nextOf(next, state.mapper, "attach", this.#standing(next), this.#owner);
         continue;
       }

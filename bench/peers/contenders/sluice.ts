@@ -34,8 +34,9 @@ export function open({ url, connections, n, rows, books }: Task): Opened {
   const tasks = () => concurrently(TASKS, n, (i) => one(keyOf(i, books)));
 
   const entities = async (readOnly: boolean) => {
-    await using session = engine.session({ readOnly });
-    return weighAll(await session.query(Book).where((b) => b.id.lte(n)).all());
+    await using session = engine.session();
+    const query = session.query(Book).where((b) => b.id.lte(n));
+    return weighAll(await (readOnly ? query.readOnly() : query).all());
   };
 
   const bulkInsert = async () => {

@@ -19,7 +19,7 @@ export function refinedEnd(
   asked: QueryPlan,
   refined: QueryPlan,
 ): PathEnd {
-  const other = (["lock", "signal", "timeout", "window"] as const)
+  const other = (["lock", "readOnly", "signal", "timeout", "window"] as const)
     .find((name) => refined[name] !== asked[name]);
   if (other !== undefined) {
     throw new InputError(`${other}() has no place in the refinement of "${path}"`, {
