@@ -42,14 +42,8 @@ export interface InstanceOwner {
   assigned?: Set<object>;
 }
 
-/** The state of one object. */
+/** The state of one object. What every flush looks at stands first, and so close together in memory. */
 export class InstanceState {
-  /** Which mapping it follows. */
-  readonly mapper: Mapper;
-  /** See `InstanceStatus`. */
-  status: InstanceStatus;
-  /** The session it belongs to. */
-  owner: InstanceOwner | undefined;
   /** Its identity, once it has a row. */
   key: IdentityKey | undefined;
   /** The snapshot: the row as received or as last written. */
@@ -58,6 +52,12 @@ export class InstanceState {
   shape: RowShape | undefined;
   /** The values of loaded relations when they were last in step with the database. */
   related: Map<string, unknown> | undefined;
+  /** Which mapping it follows. */
+  readonly mapper: Mapper;
+  /** See `InstanceStatus`. */
+  status: InstanceStatus;
+  /** The session it belongs to. */
+  owner: InstanceOwner | undefined;
   /** The collections of which only some members were loaded. */
   partial: Set<string> | undefined;
   /** The flush of its session that inserted it; undefined for one that was loaded. */
@@ -67,13 +67,13 @@ export class InstanceState {
 
   /** Starts without row and relations. */
   constructor(mapper: Mapper, status: InstanceStatus, owner: InstanceOwner | undefined) {
-    this.mapper = mapper;
-    this.status = status;
-    this.owner = owner;
     this.key = undefined;
     this.row = undefined;
     this.shape = undefined;
     this.related = undefined;
+    this.mapper = mapper;
+    this.status = status;
+    this.owner = owner;
     this.partial = undefined;
     this.insertedBy = undefined;
     this.peers = undefined;
