@@ -398,6 +398,25 @@ contract("commit() that violates a deferred constraint rolls back", async (s, c)
   assertEquals(await s.rows(c, "select count(*) from q"), s.ints(0));
 });
 
+contract("run() of a statement that is alone happens as a whole or not at all", async (s, c) => {
+  await s.run(c, "create table p (id bigint primary key)");
+  await s.run(
+    c,
+    "create table q (p bigint unique references p (id) deferrable initially deferred)",
+  );
+  const alone = (text: string) => c.run({ ...s.statement(text), alone: true });
+  const { rows } = await alone("insert into p values (1), (2) returning id");
+  assertEquals(rows, s.ints(1, 2));
+  // Its rows have come back by the time that is looked at
+  await assertRejects(() => alone("insert into q values (1), (7) returning p"), IntegrityError);
+  await assertRejects(() => alone("insert into q values (1), (1)"), UniqueViolationError);
+  assertEquals([c.transactionStatus, await s.rows(c, "select count(*) from q")], [
+    "idle",
+    s.ints(0),
+  ]);
+  assertEquals((await alone("insert into q values (1), (2)")).rowCount, 2);
+});
+
 contract("run() takes savepoints as text", async (s, c) => {
   await s.people(c);
   await c.begin();

@@ -81,10 +81,9 @@ export function updateRows(shape: UpdateShape, rows: readonly WireRow[]): RowsSt
 const updateOne = onceFor((shape: UpdateShape): string => {
   const offset = shape.keys.length;
   const set = shape.columns.map((c, i) => `${quote(c.name)} = $${i + offset + 1}`);
-  const where = shape.keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
   return `update ${quoteTable(shape.table)} set ${
     [...set, ...counted("", shape)].join(", ")
-  } where ${where}${returning("", shape.returning)}`;
+  } where ${found(shape.keys)}${returning("", shape.returning)}`;
 });
 
 const updateMany = onceFor((shape: UpdateShape): string => {
@@ -103,10 +102,17 @@ function counted(prefix: string, { counter }: UpdateShape): string[] {
   return [`${name} = ${prefix}${name} + 1`];
 }
 
-/** `delete … using unnest`. */
+/** `delete … using unnest`, or a plain delete for a single row. */
 export function deleteRows(shape: DeleteShape, keys: readonly WireRow[]): RowsStatement[] {
+  if (keys.length === 1) return [{ text: deleteOne(shape), params: keys[0]!, rows: 1 }];
   return chunked(deleteMany(shape), [...shape.keys.keys()], keys);
 }
+
+const deleteOne = onceFor((shape: DeleteShape): string =>
+  `delete from ${quoteTable(shape.table)} where ${found(shape.keys)}${
+    returning("", shape.returning)
+  }`
+);
 
 const deleteMany = onceFor((shape: DeleteShape): string =>
   `delete from ${quoteTable(shape.table)} as t using ${
@@ -130,6 +136,11 @@ function unnest(count: number, alias: string, ordinality: boolean): string {
   return ordinality
     ? `unnest(${arrays}) with ordinality as ${alias}(${columns}, n)`
     : `unnest(${arrays}) as ${alias}(${columns})`;
+}
+
+/** One row, by the first parameters. */
+function found(keys: readonly Column[]): string {
+  return keys.map((c, i) => `${quote(c.name)} = $${i + 1}`).join(" and ");
 }
 
 function matches(keys: readonly Column[]): string {
