@@ -41,7 +41,10 @@ export interface ConnectEvent {
   readonly error: unknown;
 }
 
-/** A transaction began or ended. */
+/**
+ * A transaction began or ended. A statement that is its own transaction has neither BEGIN nor COMMIT, and is
+ * told as a statement: one outside of `begin()`, and a session's commit that comes to one.
+ */
 export interface TransactionEvent {
   /** Which of these. */
   readonly action: "begin" | "commit" | "rollback";
