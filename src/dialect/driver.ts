@@ -22,6 +22,11 @@ export interface DriverStatement {
    * rejects with `CommitUnknownError`, as `commit()` does. Default false.
    */
   readonly alone?: boolean;
+  /**
+   * Is given the rows that have come in while more are under way; those are not in the result. Called
+   * only from run() and runShared(), must not throw, and by a driver that has all rows at once never.
+   */
+  readonly take?: ((rows: WireRow[]) => void) | undefined;
 }
 
 /** One column of a result. */

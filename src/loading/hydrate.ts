@@ -108,6 +108,35 @@ function hydrateClasses(
   return objects;
 }
 
+/** Makes objects of rows that come in pieces: of one class, and of the columns loaded by default. */
+export class Hydration {
+  /** The objects so far. */
+  readonly objects: object[] = [];
+  readonly #mapper: Mapper;
+  readonly #target: HydrationTarget;
+  readonly #peers: object[] = [];
+
+  /** Puts the objects of `mapper` where `target` says. */
+  constructor(mapper: Mapper, target: HydrationTarget) {
+    this.#mapper = mapper;
+    this.#target = target;
+  }
+
+  /** Makes objects of some rows. */
+  add(rows: readonly WireRow[]): void {
+    const mapper = this.#mapper;
+    const target = this.#target;
+    const shape = mapper.shape(target.dialect);
+    const computed = computedReader(mapper, target.dialect);
+    const peers = this.#peers;
+    const objects = hydrateClass(mapper, rows, target, shape, computed, peers);
+    for (let i = 0; i < objects.length; i++) {
+      this.objects.push(objects[i]!);
+      peers.push(objects[i]!);
+    }
+  }
+}
+
 /** Rows of one class; `all` is the list of peers, of other classes too, that the caller fills. */
 function hydrateClass(
   mapper: Mapper,

@@ -19,7 +19,7 @@ import {
 } from "../sql/node.ts";
 import type { WireRow } from "../sql/wire.ts";
 import { type ColumnChoice, columnNodes, widthOf } from "./columns.ts";
-import { hydrate, type HydrationTarget } from "./hydrate.ts";
+import { hydrate, Hydration, type HydrationTarget } from "./hydrate.ts";
 import { isPartial, noPaths, type PathNode, type PathTree } from "./paths.ts";
 import { assign } from "./related.ts";
 import { derive, keyOrder, orderOf } from "./select.ts";
@@ -194,6 +194,49 @@ function joinsOf(
     { kind: "left", source: between, on: allOf(...owned)[nodeOf] },
     { kind: "left", source, on: on(...linked) },
   ];
+}
+
+/** Makes objects of the rows of one statement, of which some can be taken while others come in. */
+export class Building {
+  readonly #joined: Joined;
+  readonly #target: HydrationTarget;
+  readonly #hydration: Hydration | undefined;
+  readonly #rows: WireRow[] = [];
+  #failure: { readonly error: unknown } | undefined;
+
+  /** Builds what `joined` reads, where `target` says. */
+  constructor(joined: Joined, target: HydrationTarget) {
+    const { mapper, choice, parts } = joined;
+    this.#joined = joined;
+    this.#target = target;
+    const simple = parts.length === 0 && choice === undefined && mapper.classes.size === 0;
+    if (simple) this.#hydration = new Hydration(mapper, target);
+  }
+
+  /** Takes rows that came before the last. Never throws: `build()` does. */
+  readonly take = (rows: readonly WireRow[]): void => {
+    if (this.#failure !== undefined) return;
+    try {
+      if (this.#hydration !== undefined) this.#hydration.add(rows);
+      else for (let i = 0; i < rows.length; i++) this.#rows.push(rows[i]!);
+    } catch (error) {
+      this.#failure = { error };
+    }
+  };
+
+  /** Takes the rest, and gives what became of all. */
+  build(rows: readonly WireRow[]): Built {
+    const joined = this.#joined;
+    const taken = this.#hydration === undefined ? this.#rows : this.#hydration.objects;
+    if (taken.length === 0 && this.#failure === undefined) {
+      return build(joined, rows, this.#target);
+    }
+    this.take(rows);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#hydration === undefined) return build(joined, this.#rows, this.#target);
+    const { objects } = this.#hydration;
+    return { rows: objects, repeats: false, rest: [{ objects, tree: joined.rest }] };
+  }
 }
 
 /** Makes objects of rows, and gives them the relations that were joined. */

@@ -15,7 +15,7 @@ import type { WireRow } from "../sql/wire.ts";
 import { membersOf } from "../unit_of_work/links.ts";
 import { settle } from "../util/settle.ts";
 import type { HydrationTarget } from "./hydrate.ts";
-import { build, type Built, joinPaths, type Rest } from "./joined.ts";
+import { build, Building, type Built, joinPaths, type Rest } from "./joined.ts";
 import { identity, type Key, keyIn, keyOf, keysOf, storedKeyOf } from "./keys.ts";
 import { isPartial, noPaths, type PathNode, type PathTree } from "./paths.ts";
 import { assign, isLoaded } from "./related.ts";
@@ -27,8 +27,8 @@ export interface Loader extends HydrationTarget {
   readonly unfiltered?: readonly string[] | undefined;
   /** Only what is not loaded already. */
   readonly onlyMissing?: boolean | undefined;
-  /** Runs a SELECT. */
-  select(select: SelectNode): Promise<WireRow[]>;
+  /** Runs a SELECT; `take` is given the rows that come before the last. */
+  select(select: SelectNode, take?: (rows: WireRow[]) => void): Promise<WireRow[]>;
 }
 
 /** Loads the relations of a tree for all `parents` of one class. */
@@ -134,15 +134,15 @@ async function select(
     unfiltered,
   };
   const { dialect } = loader;
-  const run = async (owned: SelectNode, key: readonly Column[], between: TableSource) => {
+  const joinedTo = (owned: SelectNode, key: readonly Column[], between: TableSource) => {
     const limited = perParent(owned, relation, key, between, refinement);
-    const joined = joinPaths(limited, target, source, next, refinement?.columns);
-    const rows = await loader.select(joined.select);
-    return { rows, built: build(joined, rows, loader) };
+    return joinPaths(limited, target, source, next, refinement?.columns);
   };
   if (through === undefined) {
     const where = both(keyIn(targetColumns, source, keys, dialect), refinement?.where);
-    const { built } = await run({ ...all, where }, targetColumns, source);
+    const joined = joinedTo({ ...all, where }, targetColumns, source);
+    const building = new Building(joined, loader);
+    const built = building.build(await loader.select(joined.select, building.take));
     return { owners: built.rows.map((object) => keyOf(object, targetColumns)!), built };
   }
   const between: TableSource = { ...through.source };
@@ -150,7 +150,7 @@ async function select(
     tableColumn(targetColumns[i]!, source).eq(tableColumn(column, between))
   );
   const key = through.from.map((column) => tableColumn(column, between)[nodeOf]);
-  const { rows, built } = await run(
+  const joined = joinedTo(
     {
       ...all,
       // The parents' key stands behind the columns of the objects.
@@ -161,6 +161,8 @@ async function select(
     through.from,
     between,
   );
+  const rows = await loader.select(joined.select);
+  const built = build(joined, rows, loader);
   const codecs = through.from.map((column) => column.type.codec[dialect]);
   const from = all.columns.length;
   return {

@@ -128,8 +128,12 @@ function compileChanges(
     }
     const codec = codecs[i]!;
     const asIs = codec.inline?.("w") === "w";
+    // What the type does not hold was read by decode(), as it was filled in.
+    const other = asIs && codec.valid !== undefined
+      ? ` || !(${codec.valid("w")}) && c[${i}].decode(w) === v`
+      : "";
     const same = codec.same === undefined
-      ? `${decodeSource(codec, i, "w")} === v`
+      ? `${decodeSource(codec, i, "w")} === v${other}`
       // What nobody touched is the very same value: that needs no call. Zero is looked at closer,
       // because === overlooks its sign.
       : asIs

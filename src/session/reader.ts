@@ -9,7 +9,7 @@ import type { Dialect } from "../dialect/dialect.ts";
 import type { CallOptions, DriverStatement } from "../dialect/driver.ts";
 import type { Connection } from "../engine/connection.ts";
 import { hydrate, type HydrationTarget } from "../loading/hydrate.ts";
-import { build, folds, type Joined, joinPaths } from "../loading/joined.ts";
+import { build, Building, folds, type Joined, joinPaths } from "../loading/joined.ts";
 import { lacksColumns } from "../loading/related.ts";
 import { selectAll } from "../loading/select.ts";
 import { type Loader, loadPaths, loadRest } from "../loading/selectin.ts";
@@ -100,13 +100,14 @@ export class Reader implements QueryRunner {
   all(plan: QueryPlan, added?: object[]): Promise<object[]> {
     const call = this.#begun(plan);
     return this.#read(plan.lock === undefined, call, async (connection) => {
-      if (plan.paths.size === 0) {
-        const { rows } = await connection.run(this.toSQL(plan), call);
-        return this.#hydrate(plan, rows, added);
-      }
       const joined = this.#joined(plan);
-      const { rows } = await connection.run(this.#statement(plan, joined), call);
-      const objects = await this.#build(joined, rows, this.#loader(plan, connection, call, added));
+      const loader = this.#loader(plan, connection, call, added);
+      const building = new Building(joined, loader);
+      const statement = { ...this.#statement(plan, joined), take: building.take };
+      const built = building.build((await connection.run(statement, call)).rows);
+      if (plan.paths.size === 0) return built.rows;
+      await loadRest(built.rest, loader);
+      const objects = built.rows;
       // A joined relation repeats its parent in every row.
       return joined.parts.length === 0 ? objects : [...new Set(objects)];
     });
@@ -373,10 +374,10 @@ export class Reader implements QueryRunner {
     return {
       ...this.#target(added, plan),
       unfiltered,
-      select: async (select) => {
+      select: async (select, take) => {
         const { dialect } = this.#core.context;
         const statement = bindStatement(binding, undefined, () => dialect.compile(select));
-        return (await connection.run(statement, call)).rows;
+        return (await connection.run({ ...statement, take }, call)).rows;
       },
     };
   }

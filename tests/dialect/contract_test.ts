@@ -157,6 +157,20 @@ contract("run() gives rows by position, columns, count and command", async (s, c
   assertEquals([result.rowCount, result.command], [1, "SELECT"]);
 });
 
+contract("run() may give rows as they come in; all of them arrive once, in order", async (s, c) => {
+  const taken: WireRow[] = [];
+  const take = (rows: WireRow[]) => void taken.push(...rows);
+  const result = await c.run({ ...s.statement(s.series(20_000)), take });
+  assertEquals(result.rowCount, 20_000);
+  const all = [...taken, ...result.rows].map(([n]) => Number(n));
+  assertEquals(all, Array.from({ length: 20_000 }, (_, i) => i + 1));
+
+  taken.length = 0;
+  await assertRejects(() => c.run({ ...s.statement(s.broken(20_000, 15_000)), take }));
+  assert(taken.length < 15_000);
+  assertEquals((await s.rows(c, "select 1")).length, 1);
+});
+
 contract("run() counts what a write changed, and gives what it returns", async (s, c) => {
   await s.people(c);
   const inserted = await s.run(

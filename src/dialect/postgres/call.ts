@@ -11,6 +11,9 @@ import type { Sending, SendMode } from "./protocol.ts";
 /** What kind of call it is; only some differ in how they end. */
 export type CallKind = "run" | "alone" | "begin" | "commit" | "rollback" | "copy";
 
+/** Rows that are given away together, at least. */
+const PIECE = 64;
+
 /** One call. */
 export class Call implements Sending {
   /** What is sent. Differs from the statement's text once its plan was found stale. */
@@ -43,6 +46,8 @@ export class Call implements Sending {
   sink: CopySink | undefined = undefined;
   /** An error of ours that goes before the server's. */
   failure: unknown = undefined;
+  /** Takes rows that came in, while others are still to come. */
+  take: ((rows: WireRow[]) => void) | undefined = undefined;
   /** Neighbours in line. */
   next: Call | undefined = undefined;
   /** Neighbours in line. */
@@ -66,6 +71,14 @@ export class Call implements Sending {
   ) {
     this.text = statement;
     this.mode = mode;
+  }
+
+  /** Gives away the rows that are there, if it is worth while. */
+  give(): void {
+    const { rows } = this;
+    if (this.take === undefined || rows.length < PIECE || this.givenUp !== undefined) return;
+    this.rows = [];
+    this.take(rows);
   }
 }
 

@@ -112,7 +112,10 @@ export class Channel {
     this.#framer = new Framer(this.#frames());
     const ended = (error?: Error) => this.#lose(lostError(settings.target, error));
     this.#forgetSocket = listen(this.#socket, {
-      data: (bytes: Buffer) => this.#framer.push(bytes),
+      data: (bytes: Buffer) => {
+        this.#framer.push(bytes);
+        this.#flying.first?.give();
+      },
       error: ended,
       end: () => ended(),
       close: () => ended(),

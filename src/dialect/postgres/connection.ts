@@ -74,17 +74,24 @@ export class PostgresConnection implements DriverConnection {
   run(statement: DriverStatement, options?: CallOptions): Promise<DriverResult> {
     const wrong = whatIsWrong(statement);
     if (wrong !== undefined) return caught(Promise.reject(wrong));
-    const { text, params, alone } = statement;
+    const { text, params, alone, take } = statement;
     const mode = statement.prepare === false || !this.#prepared ? "unprepared" : "prepared";
-    return this.#channel.call(alone ? "alone" : "run", text, params, mode, options);
+    const kind = alone ? "alone" : "run";
+    const prepare = take === undefined ? undefined : (call: Call) => call.take = take;
+    return this.#channel.call(kind, text, params, mode, options, prepare);
   }
 
   /** Runs one read that may travel together with others of its kind. */
   runShared(statement: DriverStatement, options?: CallOptions): Promise<DriverResult> {
     const wrong = whatIsWrong(statement);
     if (wrong !== undefined) return caught(Promise.reject(wrong));
+    const { text, params, take } = statement;
     const mode = this.#prepared ? "prepared" : "unprepared";
-    return this.#channel.call("run", statement.text, statement.params, mode, options, share);
+    const prepare = take === undefined ? share : (call: Call) => {
+      share(call);
+      call.take = take;
+    };
+    return this.#channel.call("run", text, params, mode, options, prepare);
   }
 
   /** Begins a transaction. May be followed by further calls without waiting. */
