@@ -82,6 +82,15 @@ export function keyIn(
   dialect: DialectName,
 ): Node {
   const terms = columns.map((column) => tableColumn(column, source)[nodeOf]);
+  if (keys.length === 1) {
+    // The database finds one more easily than the members of a list
+    const [key] = keys as [Key];
+    const equal = columns.map(({ type, label }, i): Node => {
+      const right: Node = { kind: "value", value: key[i], type, label };
+      return { kind: "binary", operator: "=", left: terms[i]!, right };
+    });
+    return equal.length === 1 ? equal[0]! : { kind: "logical", operator: "and", terms: equal };
+  }
   if (columns.length === 1) {
     const { type, label } = columns[0]!;
     const list = keys.map(([value]) => value);
