@@ -79,10 +79,9 @@ export class NpmPostgres<S extends Sending> implements Protocol<S> {
   /** Sends a statement, soon: the driver gathers what is sent in one tick. */
   send(sending: S): void {
     const query = this.#sql.unsafe(sending.text, sending.params, modes[sending.mode]);
-    const { rows } = sending;
     query.isRaw = "values";
     query.forEachFn = (row) => {
-      rows.push(row);
+      sending.rows.push(row);
     };
     query.resolve = (answer) => {
       trim(answer.columns);

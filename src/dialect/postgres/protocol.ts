@@ -23,7 +23,7 @@ export interface Sending {
   readonly known: boolean;
   /** The server has parsed it, whatever came of it then. Only noted where we read the answer. */
   parsed: boolean;
-  /** Where the rows go. */
+  /** Where the rows go; another list when those that came in were given away. */
   readonly rows: WireRow[];
 }
 
