@@ -6,9 +6,9 @@
 
 import { parseArgs } from "node:util";
 import { AsyncEngine } from "../../mod.ts";
-import type { PoolResource } from "../../src/pool/pool.ts";
 import { QueuePool } from "../../src/pool/queue_pool.ts";
 import { Author, Book, Import } from "../support/library.ts";
+import { nothing } from "../support/nothing.ts";
 import { database } from "../support/server.ts";
 
 const ROUNDS = 5;
@@ -94,15 +94,6 @@ async function flush(engine: AsyncEngine): Promise<void> {
 
 /** Microseconds for each of so many who wait for one of ten places at once. */
 async function waiters(): Promise<void> {
-  const nothing: PoolResource<object> = {
-    noun: "thing",
-    create: () => Promise.resolve({}),
-    retryable: () => false,
-    check: () => Promise.resolve(),
-    reset: () => true,
-    destroy: () => {},
-    isLost: () => false,
-  };
   const pool = new QueuePool(nothing, { poolSize: 10, maxOverflow: 0 });
   const one = async () => {
     const lease = await pool.acquire();

@@ -4,18 +4,9 @@
  * `deno bench -A bench/micro/pool_checkout_bench.ts`
  */
 
-import type { PoolResource } from "../../src/pool/pool.ts";
 import { QueuePool } from "../../src/pool/queue_pool.ts";
+import { nothing } from "../support/nothing.ts";
 
-const nothing: PoolResource<object> = {
-  noun: "thing",
-  create: () => Promise.resolve({}),
-  retryable: () => false,
-  check: () => Promise.resolve(),
-  reset: () => true,
-  destroy: () => {},
-  isLost: () => false,
-};
 const pool = new QueuePool(nothing, { poolSize: 10, maxOverflow: 0 });
 
 async function borrow(times: number): Promise<void> {

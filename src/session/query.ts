@@ -487,6 +487,7 @@ export class Query<E extends object, R extends object = E> extends Ends<R>
    * ```
    */
   readOnly(): Query<E, Readonly<R>> {
+    // The same objects as far as it can be told at run time: what is less is what may be done to them.
     return this.#with({ readOnly: true }) as unknown as Query<E, Readonly<R>>;
   }
 
